@@ -1,0 +1,1 @@
+"""Measurements: ratios within one run, everything on one machine, fsync on."""

@@ -1,0 +1,119 @@
+"""Kept's real steps between parties that answer at once, in the worker's own process."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator
+from datetime import time
+from zoneinfo import ZoneInfo
+
+from kept.connectors.channels.shopify import mapping as shopify
+from kept.domain.order import Address
+from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.engine.streams import Streams
+from kept.observe.correlation import new_correlation_id
+from kept.ports import Channel, StockLevel, StockSnapshot
+from kept.processes.assembly import CachedItems, PortsFactory, utc_now
+from kept.simulator.instant import InstantCentre, InstantConfirmations, InstantErp
+from kept.steps.ports import LabelPolicy, Ports
+from kept.store.database import Database
+from kept.store.effects import EffectReader
+from kept.store.ids import Ids
+from kept.store.inbox import Arrival, Inbox
+from kept.store.loading import Orders
+from kept.store.migrate import installation_prefix
+from kept.store.stock import StockRooms
+
+CENTRES = ("east", "west", "europe")
+ACCOUNT = "shop"
+# As a busy API's group commit.
+_EVENTS_PER_COMMIT = 200
+
+
+def profiles() -> tuple[CentreProfile, ...]:
+    """Three centres that serve the world, so that routing has something to choose from."""
+    places = {
+        "east": ("US", "America/New_York"),
+        "west": ("US", "America/Los_Angeles"),
+        "europe": ("DE", "Europe/Berlin"),
+    }
+    services = (
+        Service("ground", 4, 8, 700, 1800, 90),
+        Service("express", 2, 4, 1900, 5200, 220),
+    )
+    return tuple(
+        CentreProfile(name, country, ZoneInfo(zone), time(17), 0, frozenset(range(7)), services)
+        for name, (country, zone) in places.items()
+    )
+
+
+class CentreEvents:
+    """What the instant centres say, put into the inbox as an API process would."""
+
+    def __init__(self, database: Database, bell: Streams) -> None:
+        self._inbox = Inbox(database)
+        self._bell = bell
+        self._waiting: list[Arrival] = []
+        self._some = asyncio.Event()
+
+    def deliver(self, centre: str, key: str, body: bytes) -> None:
+        """Take a message of a centre's."""
+        self._waiting.append(Arrival(centre, "centre", key, {}, body, new_correlation_id(), utc_now()))
+        self._some.set()
+
+    async def run(self) -> None:
+        """Accept what comes until cancelled."""
+        while True:
+            await self._some.wait()
+            self._some.clear()
+            while self._waiting:
+                group, self._waiting = self._waiting[:_EVENTS_PER_COMMIT], self._waiting[_EVENTS_PER_COMMIT:]
+                _, rings = await self._inbox.accept(group)
+                await self._bell.ring(rings)
+
+
+@contextlib.asynccontextmanager
+async def instant_ports(database: Database, orders: Orders, bell: Streams) -> AsyncIterator[PortsFactory]:
+    """Ports of instant parties; the centres' events are accepted while the block runs."""
+    events = CentreEvents(database, bell)
+    erp = InstantErp()
+    ports = Ports(
+        clock=utc_now,
+        channels={
+            ACCOUNT: Channel(
+                ACCOUNT,
+                verify=lambda message, now: None,
+                identify=lambda message: "",
+                normalise=shopify.normalise,
+                confirm=InstantConfirmations(),
+            )
+        },
+        centres={name: InstantCentre(name, events.deliver, utc_now).port() for name in CENTRES},
+        centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
+        erp=erp.port(),
+        items=CachedItems(erp),
+        orders=orders,
+        availability=StockRooms(database),
+        effect_standings=EffectReader(database),
+        order_ids=Ids(database, "order_ids"),
+        serials=Ids(database, "sscc_serials"),
+        installation=await installation_prefix(database),
+        routing=RoutingPolicy("bench", profiles(), parts_max=3),
+        labels=LabelPolicy("0614141", 0),
+    )
+    pump = asyncio.create_task(events.run())
+    try:
+        yield PortsFactory(ports)
+    finally:
+        pump.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await pump
+
+
+async def stock_up(database: Database, skus: int) -> None:
+    """Plenty of every SKU everywhere."""
+    levels = tuple(StockLevel(f"SKU-{number:04d}", 100_000_000) for number in range(1, skus + 1))
+    rooms = StockRooms(database)
+    for name in CENTRES:
+        await rooms.take_snapshot(name, StockSnapshot(utc_now(), levels))

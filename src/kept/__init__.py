@@ -1,0 +1,1 @@
+"""Kept: an order-orchestration backbone. Start reading at `kept.flow`."""

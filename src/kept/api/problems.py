@@ -1,0 +1,37 @@
+"""Errors as RFC 9457 problem documents, each with the correlation id."""
+
+from __future__ import annotations
+
+import orjson
+from starlette.responses import Response
+
+from kept.observe.correlation import correlation_id
+
+MEDIA_TYPE = "application/problem+json"
+
+
+def json_response(value: object, status: int = 200) -> Response:
+    """A JSON answer, written by orjson."""
+    return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+class Problem(Exception):
+    """An error for the caller: what was wrong and what to do. Never holds a secret or the caller's data."""
+
+    def __init__(self, status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> None:
+        super().__init__(title)
+        self.status = status
+        self.title = title
+        self.detail = detail
+        self.headers = headers or {}
+
+    def response(self) -> Response:
+        current = correlation_id.get()
+        body = {
+            "type": "about:blank",
+            "title": self.title,
+            "status": self.status,
+            "detail": self.detail,
+            "correlation_id": current,
+        }
+        return Response(orjson.dumps(body), self.status, {**self.headers}, MEDIA_TYPE)

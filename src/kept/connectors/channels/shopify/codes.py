@@ -1,0 +1,61 @@
+"""Shopify's codes: topics, payment states, services."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+
+from kept.domain.order import Payment
+
+# Topics whose body is an order as it now stands. orders/edited carries an `order_edit` instead, and an
+# orders/updated with the whole order follows it; it is here for shops that forward the order under it.
+ORDER_TOPICS = frozenset({"orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/edited"})
+
+# REST `financial_status`. Source: shopify.dev, Order resource; `expired` from OrderDisplayFinancialStatus.
+PAYMENTS = {
+    "pending": Payment.PENDING,
+    "authorized": Payment.AUTHORISED,
+    "partially_paid": Payment.PENDING,  # the rest is still to come
+    "paid": Payment.PAID,
+    "partially_refunded": Payment.PAID,  # what was refunded is already out of the current quantities
+    "refunded": Payment.REFUNDED,
+    "voided": Payment.VOIDED,
+    "expired": Payment.VOIDED,  # the authorisation ran out: there is no money to ship against
+}
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceLevel:
+    """What a shipping method promises, counted from when the order was placed."""
+
+    ship_within: timedelta
+    deliver_within: timedelta
+
+
+STANDARD = ServiceLevel(timedelta(days=1), timedelta(days=5))
+EXPRESS = ServiceLevel(timedelta(days=1), timedelta(days=2))
+OVERNIGHT = ServiceLevel(timedelta(hours=12), timedelta(days=1))
+
+# A shop names its shipping methods freely and Shopify hands on no date, so the name is all there is: the
+# first row that fits decides. A name that fits none is STANDARD; that is this table's one default, and it
+# is documented in docs/guides. Longer words stand before those they contain.
+_LEVELS = (
+    (re.compile(r"overnight|next[ -]?(business )?day|same[ -]?day|one[ -]?day|\b1[ -]?day", re.IGNORECASE), OVERNIGHT),
+    (re.compile(r"express|expedited|priority|two[ -]?day|2nd[ -]?day|\b2[ -]?(business )?day", re.IGNORECASE), EXPRESS),
+)
+
+
+def service_level(name: str) -> ServiceLevel:
+    """The level that a shipping method's title or code promises; STANDARD for a name of the shop's own."""
+    return next((level for pattern, level in _LEVELS if pattern.search(name)), STANDARD)
+
+
+# Fulfilments that no longer stand: their pieces are open again.
+DEAD_FULFILMENTS = frozenset({"CANCELLED", "ERROR", "FAILURE"})
+CREATE_FULFILMENT = "CREATE_FULFILLMENT"  # FulfillmentOrderAction: this fulfilment order is ours to ship
+
+# GraphQL error codes (`errors[].extensions.code`) that say more than "no".
+THROTTLED = "THROTTLED"
+# The operation may have been done. Source: shopify.dev, "GraphQL Admin API: status and error codes".
+BROKEN = frozenset({"INTERNAL_SERVER_ERROR", "TIMEOUT"})

@@ -1,0 +1,321 @@
+"""HTTP to one target: the one place where httpx2 is used.
+
+Each call has a deadline, a place in the target's bulkhead, the circuit's leave, a bounded answer, our
+idempotency key and the correlation id; each failure of the wire becomes one of `kept.ports`' faults here.
+
+What a failure means for a call that changes something (POST, PUT, PATCH, DELETE):
+- surely not done: no connection, 429, 503, a refusal (4xx)      -> TemporaryFault or PermanentFault
+- no telling: timeout or cut after sending, unreadable 2xx, 5xx  -> UnknownResult
+For a call that changes nothing, "no telling" is a TemporaryFault.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any, TypeVar
+
+import httpx2
+import msgspec
+import orjson
+
+from kept.connectors import strict_json
+from kept.connectors.answers import UnexpectedAnswer, problem_of, retry_after_s
+from kept.connectors.circuit import Circuit
+from kept.domain.keys import traceparent
+from kept.observe.correlation import Call, correlation_id, new_correlation_id, record_call
+from kept.ports import BadMessage, CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
+
+T = TypeVar("T")
+
+ANSWER_BYTES_MAX = 2 * 1024 * 1024  # a stock snapshot of 20,000 SKUs is about 1 MB; orders are 60 kB at most
+_CONNECT_MAX_S = 3.0  # a healthy host answers a SYN within one retransmission (1 s)
+_KEEPALIVE_S = 4.0  # below the 5 s after which common servers close: a request on a dying connection is a cut
+_BULKHEAD_RETRY_S = 1.0  # a bulkhead that stayed full for a whole timeout needs a moment
+_ERROR_CHARS_MAX = 200
+
+# The connection was never made, so nothing was sent.
+_NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One call to make. `name` stands for it in logs where the path does not say it (GraphQL, long ids)."""
+
+    method: str
+    path: str
+    json: object = None
+    params: Mapping[str, str] | None = None
+    key: str | None = None  # our idempotency key
+    name: str = ""
+    reads_only: bool = False  # a POST that changes nothing: a query
+
+    @property
+    def operation(self) -> str:
+        return self.name or f"{self.method} {self.path}"
+
+    @property
+    def changes(self) -> bool:
+        """Whether the target may be different afterwards."""
+        return self.method != "GET" and not self.reads_only
+
+
+@dataclass(slots=True)
+class _Reply:
+    """What came back: no status until there was a status line."""
+
+    status: int | None = None
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+    @property
+    def is_final(self) -> bool:
+        """Whether the status says all by itself, though the body behind it was cut: any but a 2xx."""
+        return self.status is not None and not 200 <= self.status < 300
+
+
+class HttpTarget:
+    """One system outside, from one process: `name` is "erp:main", "centre:east", "channel:shop".
+
+    `timeout_s` bounds a call from its place in the bulkhead to the last byte of its answer;
+    `requests_at_once` is the bulkhead. `clock` gives monotonic seconds, `now` the time of day; `transport`
+    stands in for the network in tests.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        base_url: str,
+        *,
+        timeout_s: float,
+        requests_at_once: int,
+        headers: Mapping[str, str],
+        clock: Callable[[], float] = time.monotonic,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self.name = name
+        self.circuit = Circuit(name, clock)
+        self._base_url = base_url.rstrip("/")
+        self._timeout_s = timeout_s
+        self._requests_at_once = requests_at_once
+        self._headers = {"accept": "application/json", "accept-encoding": "identity", **headers}
+        self._clock = clock
+        self._now = now
+        self._transport = transport
+        self._client: httpx2.AsyncClient | None = None
+        self._places = asyncio.Semaphore(requests_at_once)
+
+    async def call(self, request: Request, expected: Callable[[Any], T]) -> T:
+        """The answer to a request. `expected` makes it of the JSON of a 2xx, and raises UnexpectedAnswer,
+        msgspec.ValidationError or a Fault for what is no answer. Raises the faults of `kept.ports`.
+        """
+        return await self._perform(request, lambda reply: self._read(request, reply, expected))
+
+    async def look_up(self, request: Request, expected: Callable[[Any], T]) -> T | None:
+        """As `call`, and None for a 404: the target has no such thing."""
+
+        def read(reply: _Reply) -> T | None:
+            return None if reply.status == HTTPStatus.NOT_FOUND else self._read(request, reply, expected)
+
+        return await self._perform(request, read)
+
+    async def aclose(self) -> None:
+        """Close the connections. A later call would open new ones."""
+        client, self._client = self._client, None
+        if client is not None:
+            await client.aclose()
+
+    async def _perform(self, request: Request, read: Callable[[_Reply], T]) -> T:
+        """One call from its place in the bulkhead to its answer, with its line in the timeline."""
+        reply = _Reply()
+        begun, at = self._clock(), self._now()
+        error = ""
+        try:
+            async with self._place():
+                await self._ask(request, reply)
+            return read(reply)
+        except (Fault, asyncio.CancelledError) as fault:
+            error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
+            raise
+        finally:
+            took_ms = int((self._clock() - begun) * 1000)
+            record_call(Call(at, self.name, request.operation, reply.status, took_ms, error))
+
+    # -------------------------------------------------------------- before the wire
+
+    @asynccontextmanager
+    async def _place(self) -> AsyncIterator[None]:
+        """A place in the bulkhead. Waiting for one ends with the timeout: nothing was asked by then."""
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._places.acquire()
+        except TimeoutError as exc:
+            raise CircuitOpen(
+                f"{self.name} has {self._requests_at_once} calls open and none ended in {self._timeout_s:g} s",
+                retry_after_s=_BULKHEAD_RETRY_S,
+            ) from exc
+        try:
+            yield
+        finally:
+            self._places.release()
+
+    def _opened(self) -> httpx2.AsyncClient:
+        """The pooled client, made in the running loop at the first call."""
+        if self._client is None:
+            # Half of the deadline at most, so that a call which never got a connection ends as just that.
+            connect_s = min(_CONNECT_MAX_S, self._timeout_s / 2)
+            places = self._requests_at_once
+            self._client = httpx2.AsyncClient(
+                headers=self._headers,
+                timeout=httpx2.Timeout(self._timeout_s, connect=connect_s, pool=connect_s),
+                limits=httpx2.Limits(
+                    max_connections=places, max_keepalive_connections=places, keepalive_expiry=_KEEPALIVE_S
+                ),
+                follow_redirects=False,  # a POST that a redirect turns into a GET is lost
+                trust_env=False,  # a proxy must be chosen, not picked up from the environment
+                transport=self._transport,
+            )
+        return self._client
+
+    def _headers_of(self, request: Request) -> dict[str, str]:
+        correlation = correlation_id.get() or new_correlation_id()
+        headers = {
+            "x-correlation-id": correlation,
+            "traceparent": traceparent(correlation, f"{self.name}:{request.operation}:{request.key}"),
+        }
+        if request.key is not None:
+            headers["idempotency-key"] = request.key
+        if request.json is not None:
+            headers["content-type"] = "application/json"
+        return headers
+
+    # -------------------------------------------------------------- on the wire
+
+    async def _ask(self, request: Request, reply: _Reply) -> None:
+        """Send and receive, within circuit and deadline. Raises for what left us without a usable status."""
+        permit = self.circuit.admit()
+        down: bool | None = None
+        try:
+            async with asyncio.timeout(self._timeout_s):
+                await self._exchange(request, reply)
+            down = reply.status is None or reply.status >= 500
+        except _NOT_SENT as exc:
+            down = True
+            raise TemporaryFault(f"{self.name} can't be reached: {type(exc).__name__}") from exc
+        except (TimeoutError, httpx2.TimeoutException) as exc:
+            down = True
+            if not reply.is_final:
+                raise self._no_telling(request, f"no whole answer within {self._timeout_s:g} s") from exc
+        except httpx2.TransportError as exc:
+            down = True
+            if not reply.is_final:
+                raise self._no_telling(request, f"the connection broke ({type(exc).__name__})") from exc
+        except httpx2.InvalidURL as exc:
+            down = False
+            raise PermanentFault(f"{self.name}: {request.path!r} makes no valid address", code="bad_url") from exc
+        finally:
+            if down is None:
+                self.circuit.abandon(permit)
+            else:
+                self.circuit.settle(permit, down=down)
+
+    async def _exchange(self, request: Request, reply: _Reply) -> None:
+        client = self._opened()
+        outgoing = client.build_request(
+            request.method,
+            self._base_url + request.path,
+            params=request.params,
+            headers=self._headers_of(request),
+            content=None if request.json is None else orjson.dumps(request.json),
+        )
+        response = await client.send(outgoing, stream=True)
+        try:
+            reply.status, reply.headers = response.status_code, response.headers
+            chunks, size = [], 0
+            async for chunk in response.aiter_raw():
+                size += len(chunk)
+                if size > ANSWER_BYTES_MAX:
+                    return  # what we cut off stays without a body, and a 2xx without a body is unreadable
+                chunks.append(chunk)
+            reply.body = b"".join(chunks)
+        finally:
+            await response.aclose()
+
+    # -------------------------------------------------------------- after the wire
+
+    def _read(self, request: Request, reply: _Reply, expected: Callable[[Any], T]) -> T:
+        """The answer of a 2xx. A write whose answer can't be read was probably done: a search will tell."""
+        status = reply.status
+        assert status is not None, "_ask raises where there was no status"
+        if not 200 <= status < 300:
+            raise self._refusal(request, reply, status)
+        encoding = reply.headers.get("content-encoding", "identity").lower()
+        try:
+            if encoding != "identity":
+                raise UnexpectedAnswer(f"it is encoded as {encoding[:20]!r}, which we did not accept")
+            return expected(strict_json.parse(reply.body))
+        except (BadMessage, UnexpectedAnswer, msgspec.ValidationError) as exc:
+            text = f"the answer to {request.operation} can't be used: {str(exc)[:_ERROR_CHARS_MAX]}"
+            raise self._no_telling(request, text) from exc
+
+    def _refusal(self, request: Request, reply: _Reply, status: int) -> Fault:
+        """The fault that a status other than 2xx means."""
+        answered = f"{_phrase(status)} to {request.operation}"
+        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+            wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._now())
+            return TemporaryFault(f"{self.name} answered {answered}", retry_after_s=wait_s)
+        if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
+            return self._no_telling(request, f"it answered {answered}")
+        if status < 400:
+            text = f"{self.name} answered {answered}; give the final address as base_url"
+            return PermanentFault(text, code=f"http_{status}")
+        code, detail = problem_of(reply.body)
+        text = f"{self.name} refused: {answered}" + (f": {detail}" if detail else "")
+        return PermanentFault(text, code=code or f"http_{status}")
+
+    def _no_telling(self, request: Request, text: str) -> Fault:
+        """The fault for a call that may or may not have been done."""
+        if request.changes:
+            return UnknownResult(f"{self.name}: {text}; it may have been done")
+        return TemporaryFault(f"{self.name}: {text}")
+
+
+class HttpTargets:
+    """The targets of one process, opened by the connectors' builders and closed together.
+
+    `transport` and `clock` stand in for the network and the monotonic clock in tests.
+    """
+
+    def __init__(
+        self,
+        *,
+        transport: httpx2.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._transport = transport
+        self._clock = clock
+        self._opened: list[HttpTarget] = []
+
+    def open(
+        self, name: str, base_url: str, *, timeout_s: float, requests_at_once: int, headers: Mapping[str, str]
+    ) -> HttpTarget:
+        """A target; no connection is made before its first call."""
+        target = HttpTarget(name, base_url, timeout_s=timeout_s, requests_at_once=requests_at_once, headers=headers)
+        self._opened.append(target)
+        return target
+
+    async def aclose(self) -> None:
+        await asyncio.gather(*(target.aclose() for target in self._opened))
+
+
+def _phrase(status: int) -> str:
+    try:
+        return f"{status} {HTTPStatus(status).phrase}"
+    except ValueError:
+        return str(status)

@@ -1,0 +1,72 @@
+"""All connectors: the types that kept.toml may name. Adding a vendor is one folder and one line here."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from kept.connectors.centres import rest as rest_centre
+from kept.connectors.channels import inhouse, shopify
+from kept.connectors.erps import rest as rest_erp
+from kept.connectors.http import HttpTargets
+from kept.ports import Centre, Channel, Erp
+from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings, SettingsError
+
+CHANNELS: dict[str, Callable[[str, ChannelSettings, HttpTargets], Channel]] = {
+    "inhouse": inhouse.build,
+    "shopify": shopify.build,
+}
+ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
+    "rest": rest_erp.build,
+}
+CENTRES: dict[str, Callable[[str, CentreSettings, HttpTargets], Centre]] = {
+    "rest": rest_centre.build,
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Connectors:
+    """Everything outside that kept.toml names, by its name there."""
+
+    channels: Mapping[str, Channel]
+    erps: Mapping[str, Erp]
+    centres: Mapping[str, Centre]
+    targets: HttpTargets
+
+    async def aclose(self) -> None:
+        """Close the connections."""
+        await self.targets.aclose()
+
+
+def build_connectors(business: Business) -> Connectors:
+    """A connector for each entry of kept.toml. Makes no call. Raises SettingsError."""
+    targets = HttpTargets()
+    return Connectors(
+        channels={name: build_channel(name, each, targets) for name, each in business.channels.items()},
+        erps={name: build_erp(name, each, targets) for name, each in business.erps.items()},
+        centres={name: build_centre(name, each, targets) for name, each in business.centres.items()},
+        targets=targets,
+    )
+
+
+def build_channel(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:
+    """The channel account `name`. Raises SettingsError, also for an unknown type."""
+    _known("channels", name, settings.type, CHANNELS)
+    return CHANNELS[settings.type](name, settings, targets)
+
+
+def build_erp(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:
+    """The ERP `name`. Raises SettingsError, also for an unknown type."""
+    _known("erps", name, settings.type, ERPS)
+    return ERPS[settings.type](name, settings, targets)
+
+
+def build_centre(name: str, settings: CentreSettings, targets: HttpTargets) -> Centre:
+    """The centre `name`. Raises SettingsError, also for an unknown type."""
+    _known("centres", name, settings.type, CENTRES)
+    return CENTRES[settings.type](name, settings, targets)
+
+
+def _known(section: str, name: str, kind: str, types: Mapping[str, object]) -> None:
+    if kind not in types:
+        raise SettingsError(f"{section}.{name}.type is {kind!r}; known are {', '.join(sorted(types))}")

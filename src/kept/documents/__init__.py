@@ -1,0 +1,1 @@
+"""Documents rendered from values: SSCC, labels, ASN. Pure: no clock, no I/O."""

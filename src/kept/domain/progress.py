@@ -1,0 +1,349 @@
+"""Where an order stands, and what each fact makes of it.
+
+`evolve` is the fold of the ledger: given an order and new facts it says the order's next shape, every
+fact to write (those that follow by themselves included) and what stock they move. It is pure, so that
+the ledger can be replayed and checked against the tables.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime
+from typing import Any
+
+from kept.domain import events as ev
+from kept.domain.keys import fulfilment_reference
+from kept.domain.lifecycle import TERMINAL, OrderState, PartState, advance_order, advance_part
+from kept.domain.order import OrderContent, OrderLine
+
+# States in which a part's pieces are reserved and not yet gone.
+RESERVING = frozenset(
+    {
+        PartState.PLANNED,
+        PartState.READY,
+        PartState.LABELLED,
+        PartState.RELEASED,
+        PartState.ACCEPTED,
+        PartState.WITHDRAWING,
+        PartState.INTERCEPTING,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class LineProgress:
+    """Quantities of one order line that needs shipping. `open` pieces are neither cancelled nor shipped."""
+
+    line_no: int
+    sku: str
+    ordered: int
+    cancelled: int = 0
+    shipped: int = 0
+
+    @property
+    def open(self) -> int:
+        return self.ordered - self.cancelled - self.shipped
+
+
+@dataclass(frozen=True, slots=True)
+class PartLine:
+    """Pieces of one order line in one centre's part."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    shipped: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """A fulfilment order: what one centre is to ship of an order."""
+
+    id: int  # 0 until stored
+    number: int
+    centre: str
+    service: str
+    state: PartState
+    lines: tuple[PartLine, ...]
+    sscc: str = ""
+    label_sha256: str = ""
+    shipment: ev.PartShipped | None = None
+
+    @property
+    def open(self) -> bool:
+        return self.state not in TERMINAL
+
+    @property
+    def shipped_short(self) -> bool:
+        return self.shipment is not None and any(line.shipped < line.quantity for line in self.lines)
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order as its ledger tells it. `seq` is the number of its last fact."""
+
+    id: int
+    reference: str
+    state: OrderState
+    seq: int
+    message_id: int  # the message whose content is in force
+    correlation_id: str
+    content: OrderContent
+    lines: tuple[LineProgress, ...]
+    parts: tuple[Part, ...] = ()
+    customer_id: str = ""
+    erp_order_id: str = ""
+
+    def part(self, number: int) -> Part:
+        """The fulfilment order with that number; KeyError when there is none."""
+        for part in self.parts:
+            if part.number == number:
+                return part
+        raise KeyError(f"order {self.reference} has no part {number}")
+
+    def part_reference(self, number: int) -> str:
+        return fulfilment_reference(self.reference, number)
+
+    def refused(self) -> frozenset[str]:
+        """Centres that rejected a part of this order or shipped it short: not asked again."""
+        return frozenset(part.centre for part in self.parts if part.state is PartState.REJECTED or part.shipped_short)
+
+    def unrouted(self) -> tuple[LineProgress, ...]:
+        """Lines with pieces that no centre has; `open` of each is how many."""
+        held: dict[int, int] = {}
+        for part in self.parts:
+            if part.state in RESERVING:
+                for line in part.lines:
+                    held[line.line_no] = held.get(line.line_no, 0) + line.quantity
+        free = (replace(line, ordered=line.ordered - held.get(line.line_no, 0)) for line in self.lines)
+        return tuple(line for line in free if line.open > 0)
+
+
+@dataclass(frozen=True, slots=True)
+class Entry:
+    """A fact as the ledger keeps it: with its number and the state of its subject after it."""
+
+    seq: int
+    event: ev.LedgerEvent
+    part: int | None
+    state: str
+
+
+@dataclass(frozen=True, slots=True)
+class StockMove:
+    """A change to one centre's stock of one SKU, in pieces. `at`: when it happened there, if on_hand changes."""
+
+    centre: str
+    sku: str
+    reserved: int
+    on_hand: int = 0
+    at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Evolution:
+    """What new facts made of an order."""
+
+    order: Order
+    entries: tuple[Entry, ...]
+    stock: tuple[StockMove, ...]
+
+
+def shippable(lines: Iterable[OrderLine]) -> tuple[LineProgress, ...]:
+    """The lines whose pieces a centre must ship."""
+    return tuple(
+        LineProgress(line.line_no, line.sku, line.quantity)
+        for line in lines
+        if line.requires_shipping and line.quantity > 0
+    )
+
+
+def received(order_id: int, reference: str, correlation_id: str, content: OrderContent, message_id: int) -> Evolution:
+    """A new order and its first fact."""
+    event = ev.OrderReceived(content.revision, message_id)
+    order = Order(
+        id=order_id,
+        reference=reference,
+        state=OrderState.RECEIVED,
+        seq=1,
+        message_id=message_id,
+        correlation_id=correlation_id,
+        content=content,
+        lines=shippable(content.lines),
+    )
+    return Evolution(order, (Entry(1, event, None, OrderState.RECEIVED.value),), ())
+
+
+def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = None) -> Evolution:
+    """Apply facts in order, each followed by what it entails. `content` is the new one for OrderRevised.
+
+    Raises IllegalTransition when the order does not allow a fact.
+    """
+    entries: list[Entry] = []
+    stock: list[StockMove] = []
+    waiting = list(facts)
+    while waiting:
+        event = waiting.pop(0)
+        stock.extend(_stock_moves(order, event))
+        order = _apply(order, event, content)
+        number = event.part if type(event) in ev.PART_EVENTS else None
+        state = order.state if number is None else order.part(number).state
+        entries.append(Entry(order.seq, event, number, state.value))
+        waiting[:0] = _consequences(order, event)
+    return Evolution(order, tuple(entries), tuple(stock))
+
+
+# ------------------------------------------------------------------ applying one fact
+
+
+def _apply(order: Order, event: Any, content: OrderContent | None) -> Order:
+    name = type(event).__name__
+    if type(event) in ev.PART_EVENTS:
+        part = order.part(event.part)
+        part = replace(part, state=advance_part(part.state, name))
+        change_part = _PART_CHANGES.get(type(event))
+        if change_part is not None:
+            part = change_part(part, event)
+        parts = tuple(part if other.number == part.number else other for other in order.parts)
+        lines = _with_shipped(order.lines, event) if type(event) is ev.PartShipped else order.lines
+        return replace(order, parts=parts, lines=lines, seq=order.seq + 1)
+    order = replace(order, state=advance_order(order.state, name), seq=order.seq + 1)
+    if type(event) is ev.OrderRevised:
+        assert content is not None, "OrderRevised needs the new content"
+        return replace(order, content=content, message_id=event.message_id, lines=_revised(order.lines, content))
+    change = _ORDER_CHANGES.get(type(event))
+    return change(order, event) if change is not None else order
+
+
+def _revised(old: Sequence[LineProgress], content: OrderContent) -> tuple[LineProgress, ...]:
+    """The new content's lines, keeping what already shipped of each."""
+    shipped = {line.line_no: line.shipped for line in old}
+    return tuple(replace(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
+
+
+def _routed(order: Order, event: ev.OrderRouted) -> Order:
+    number = max((part.number for part in order.parts), default=0)
+    parts = tuple(
+        Part(
+            id=0,
+            number=number + index,
+            centre=plan.centre,
+            service=plan.service,
+            state=PartState.PLANNED,
+            lines=tuple(PartLine(line.line_no, line.sku, line.quantity) for line in plan.lines),
+        )
+        for index, plan in enumerate(event.parts, start=1)
+    )
+    return replace(order, parts=order.parts + parts)
+
+
+def _closed(order: Order) -> Order:
+    """An order that ended: what did not ship is cancelled."""
+    return replace(order, lines=tuple(replace(line, cancelled=line.ordered - line.shipped) for line in order.lines))
+
+
+def _with_shipped(lines: Sequence[LineProgress], event: ev.PartShipped) -> tuple[LineProgress, ...]:
+    gone = shipped_by_line(event)
+    return tuple(replace(line, shipped=line.shipped + gone.get(line.line_no, 0)) for line in lines)
+
+
+def shipped_by_line(event: ev.PartShipped) -> dict[int, int]:
+    """Pieces shipped per order line, over all packages."""
+    gone: dict[int, int] = {}
+    for package in event.packages:
+        for line in package.lines:
+            gone[line.line_no] = gone.get(line.line_no, 0) + line.quantity
+    return gone
+
+
+def _part_shipped(part: Part, event: ev.PartShipped) -> Part:
+    gone = shipped_by_line(event)
+    lines = tuple(replace(line, shipped=gone.get(line.line_no, 0)) for line in part.lines)
+    return replace(part, lines=lines, shipment=event)
+
+
+_ORDER_CHANGES: dict[type[Any], Callable[[Order, Any], Order]] = {
+    ev.OrderValidated: lambda order, event: replace(order, customer_id=event.customer_id),
+    ev.OrderRouted: _routed,
+    ev.OrderBooked: lambda order, event: replace(order, erp_order_id=event.erp_order_id),
+    ev.OrderCancelled: lambda order, _: _closed(order),
+    ev.OrderCompleted: lambda order, _: _closed(order),
+}
+_PART_CHANGES: dict[type[Any], Callable[[Part, Any], Part]] = {
+    ev.PartLabelled: lambda part, event: replace(
+        part, sscc=event.sscc, label_sha256=event.documents[0] if event.documents else ""
+    ),
+    ev.PartShipped: _part_shipped,
+}
+
+
+# ------------------------------------------------------------------ what follows by itself
+
+
+def _consequences(order: Order, event: Any) -> list[ev.LedgerEvent]:
+    match event:
+        case ev.OrderBooked():
+            return [ev.PartReady(part.number) for part in order.parts if part.state is PartState.PLANNED]
+        case ev.CancelRequested():
+            stopped: list[ev.LedgerEvent] = [_stop(part) for part in order.parts if _stoppable(part)]
+            return stopped or _conclusion(order)
+        case ev.PartRejected(part=number, reason=reason):
+            return _returned(order, number, reason)
+        case ev.PartShipped(part=number) if order.part(number).shipped_short:
+            return _returned(order, number, "shipped short")
+        case ev.PartCancelled() | ev.PartPosted():
+            return _conclusion(order)
+        case _:
+            return []
+
+
+def _stoppable(part: Part) -> bool:
+    return part.state in RESERVING and part.state not in (PartState.WITHDRAWING, PartState.INTERCEPTING)
+
+
+def _stop(part: Part) -> ev.PartCancelled | ev.PartWithdrawn:
+    """A planned part was told to nobody; from READY on, its release may be on its way already."""
+    if part.state is PartState.PLANNED:
+        return ev.PartCancelled(part.number, "order cancelled")
+    return ev.PartWithdrawn(part.number)
+
+
+def _returned(order: Order, number: int, reason: str) -> list[ev.LedgerEvent]:
+    if order.state in (OrderState.VALIDATED, OrderState.ROUTED, OrderState.BOOKED):
+        return [ev.QuantityReturned(number, reason)]
+    return _conclusion(order)
+
+
+def _conclusion(order: Order) -> list[ev.LedgerEvent]:
+    """The end of an order whose last open part just closed."""
+    if any(part.open for part in order.parts):
+        return []
+    all_shipped = all(line.open == 0 for line in order.lines)
+    if order.state is OrderState.CANCELLING:
+        return [ev.OrderCompleted()] if all_shipped and order.parts else [ev.PartsStopped()]
+    if order.state is OrderState.BOOKED and all_shipped:
+        return [ev.OrderCompleted()]
+    return []
+
+
+# ------------------------------------------------------------------ stock
+
+
+def _stock_moves(order: Order, event: Any) -> list[StockMove]:
+    """What a fact does to stock, judged on the order before it."""
+    match event:
+        case ev.OrderRouted(parts=parts):
+            return [StockMove(plan.centre, line.sku, line.quantity) for plan in parts for line in plan.lines]
+        case ev.PartRejected(part=number) | ev.PartCancelled(part=number):
+            part = order.part(number)
+            return [StockMove(part.centre, line.sku, -line.quantity) for line in part.lines]
+        case ev.PartShipped(part=number):
+            part = order.part(number)
+            gone = shipped_by_line(event)
+            return [
+                StockMove(part.centre, line.sku, -line.quantity, -gone.get(line.line_no, 0), event.shipped_at)
+                for line in part.lines
+            ]
+        case _:
+            return []

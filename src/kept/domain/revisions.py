@@ -1,0 +1,36 @@
+"""What a channel's next word about a known order changes."""
+
+from __future__ import annotations
+
+from kept.domain.events import CancelRequested, LedgerEvent, OrderRevised, RevisionIgnored
+from kept.domain.lifecycle import ORDER_TRANSITIONS
+from kept.domain.order import OrderContent
+from kept.domain.progress import Order
+
+
+def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> list[LedgerEvent]:
+    """The facts that a revision makes of an order. The newest one wins, by the channel's own update time.
+
+    An older or equal one is recorded and changes nothing. A cancel is always taken up while the order is
+    open. Any other change applies until centres are chosen; after that it is recorded as too late.
+    """
+    revision = content.revision
+    if content.cancelled and not order.content.cancelled and _allows(order, "CancelRequested"):
+        return [CancelRequested("channel", message_id)]
+    if revision <= order.content.revision:
+        reason = "same revision" if revision == order.content.revision else "older revision"
+        return [RevisionIgnored(revision, message_id, reason)]
+    if not order.parts and _allows(order, "OrderRevised"):
+        return [OrderRevised(revision, message_id)]
+    if _what_ships(content) == _what_ships(order.content):
+        return [RevisionIgnored(revision, message_id, "nothing that ships differs")]
+    return [RevisionIgnored(revision, message_id, f"too late: the order is {order.state.value}")]
+
+
+def _allows(order: Order, event: str) -> bool:
+    return (order.state, event) in ORDER_TRANSITIONS
+
+
+def _what_ships(content: OrderContent) -> tuple[object, ...]:
+    lines = tuple((line.line_no, line.sku, line.quantity) for line in content.lines)
+    return lines, content.ship_to, content.cancelled

@@ -1,0 +1,423 @@
+"""What Kept needs of the outside, as single-capability Protocols, and the faults they raise.
+
+A capability that a vendor lacks is None in its bundle (`Channel`, `Erp`, `Centre`), so the type checker
+asks. Connectors raise faults and return values; only the engine turns a fault into an outcome.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from enum import StrEnum
+from typing import Any, Protocol, TypeVar
+
+from kept.domain.events import Package
+from kept.domain.order import Address, OrderContent
+
+# ------------------------------------------------------------------ faults
+
+
+class Fault(Exception):
+    """Something outside went wrong. The text says what, which value and what to do; no secrets, no personal data."""
+
+
+class TemporaryFault(Fault):
+    """The target surely did nothing, and may do it later. `retry_after_s` is the target's own wish, if it had one."""
+
+    def __init__(self, message: str, *, retry_after_s: float | None = None) -> None:
+        super().__init__(message)
+        self.retry_after_s = retry_after_s
+
+
+class CircuitOpen(TemporaryFault):
+    """We did not even ask: the target failed too often just now. Costs the delivery no attempt."""
+
+
+class PermanentFault(Fault):
+    """The target refused for good, or the content can't be sent: a person has to look. `code` is the vendor's."""
+
+    def __init__(self, message: str, *, code: str = "") -> None:
+        super().__init__(message)
+        self.code = code
+
+
+class UnknownResult(Fault):
+    """Sent, and no telling whether it was done: timeout or cut after sending, or a 5xx that may have applied."""
+
+
+class BadMessage(Exception):
+    """An authentic message that can't be read. `where` is its position: "line 3 column 7" or "$.lines[0].sku"."""
+
+    def __init__(self, message: str, *, where: str = "") -> None:
+        super().__init__(f"{message} (at {where})" if where else message)
+        self.where = where
+
+
+class NotAuthentic(Exception):
+    """A message whose sender can't be verified. Its text is for our log only; the caller learns nothing."""
+
+
+# ------------------------------------------------------------------ effects
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Effect:
+    """One change that we want outside, written ahead. Same key and same request, however often it is tried."""
+
+    key: str
+    target: str  # which system: "erp:main", "centre:east", "channel:shop"
+    operation: str
+    request: Any  # a value that orjson can write; its hash guards the key against a second content
+
+
+class Effects(Protocol):
+    """Performs effects so that a retry, a replay or a second worker never does one twice."""
+
+    async def perform(
+        self,
+        effect: Effect,
+        send: Callable[[], Awaitable[Answer]],
+        *,
+        answer_type: type[Answer],
+        find: Callable[[], Awaitable[Answer | None]] | None,
+        honours_key: bool,
+        write_horizon: timedelta = timedelta(0),
+    ) -> Answer:
+        """The target's answer: from `send`, from `find` (adopted), or as stored by an earlier try.
+
+        `find` looks the effect up at the target by our reference. `honours_key` says that the target does
+        one thing per key however often it is asked. `write_horizon` is how late a lost request may still
+        apply; with neither key nor horizon over, nothing is sent again. Raises the connector's faults.
+        """
+        ...
+
+
+# ------------------------------------------------------------------ channels
+
+
+@dataclass(frozen=True, slots=True)
+class Incoming:
+    """A message as it came over the wire. Header names are lower case."""
+
+    headers: Mapping[str, str]
+    body: bytes
+
+
+class Verify(Protocol):
+    """Checks who sent a message, over its raw bytes, before anything is parsed."""
+
+    def __call__(self, message: Incoming, now: datetime) -> None:
+        """Raises NotAuthentic."""
+        ...
+
+
+class Identify(Protocol):
+    """The sender's own id of a message, for the inbox' unique key; the same message again has the same id."""
+
+    def __call__(self, message: Incoming) -> str: ...
+
+
+class Normalise(Protocol):
+    """Reads a channel's message. Pure: same bytes, same result."""
+
+    def __call__(self, account: str, message: Incoming, received_at: datetime) -> OrderContent | None:
+        """The order's content, or None for a topic that says nothing about an order. Raises BadMessage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Confirmation:
+    """What a channel is told of a shipment."""
+
+    order_ref: str
+    fulfilment_ref: str
+    channel_order_id: str
+    shipped_at: datetime
+    packages: tuple[Package, ...]
+    line_ids: Mapping[int, str]  # line_no -> the channel's id of the line
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelShipment:
+    """The channel's own record of a shipment that we confirmed."""
+
+    shipment_id: str
+
+
+class ConfirmShipment(Protocol):
+    """Tells a channel that a part has shipped."""
+
+    honours_key: bool
+
+    async def confirm(self, confirmation: Confirmation, key: str) -> ChannelShipment: ...
+
+    async def find(self, confirmation: Confirmation) -> ChannelShipment | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Channel:
+    """One channel account."""
+
+    account: str
+    verify: Verify
+    identify: Identify
+    normalise: Normalise
+    confirm: ConfirmShipment | None
+
+
+# ------------------------------------------------------------------ ERP
+
+
+@dataclass(frozen=True, slots=True)
+class ItemCheck:
+    """What an ERP says of a SKU."""
+
+    sku: str
+    known: bool
+    saleable: bool
+
+
+@dataclass(frozen=True, slots=True)
+class SalesOrderLine:
+    """One line of a sales order; amounts are for the whole quantity, in minor units."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    unit_price_minor: int
+    discount_minor: int
+    tax_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class SalesOrder:
+    """What an ERP is asked to book. `reference` is ours and unique."""
+
+    reference: str
+    channel: str
+    channel_number: str
+    customer_id: str
+    currency: str
+    placed_at: datetime
+    ship_to: Address
+    lines: tuple[SalesOrderLine, ...]
+    shipping_minor: int
+    shipping_tax_minor: int
+    total_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class BookedOrder:
+    """A sales order in the ERP."""
+
+    erp_order_id: str
+    total_minor: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True)
+class PostedShipment:
+    """A shipment in the ERP."""
+
+    erp_shipment_id: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShipmentPosting:
+    """What an ERP is told of a shipment; `reference` is the fulfilment order's."""
+
+    order_reference: str
+    reference: str
+    shipped_at: datetime
+    packages: tuple[Package, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Withdrawal:
+    """The ERP's word that the open rest of an order will not be delivered."""
+
+    erp_order_id: str
+
+
+class CheckItems(Protocol):
+    """Asks an ERP about SKUs, many at once."""
+
+    async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
+
+
+class ResolveCustomer(Protocol):
+    """Finds or makes the ERP's customer for an order; asking twice makes one customer."""
+
+    async def resolve_customer(self, account: str, email: str, address: Address) -> str: ...
+
+
+class BookOrder(Protocol):
+    """Books sales orders, once per reference."""
+
+    honours_key: bool
+    write_horizon: timedelta
+
+    async def book(self, order: SalesOrder, key: str) -> BookedOrder: ...
+
+    async def find_order(self, reference: str) -> BookedOrder | None: ...
+
+
+class PostShipment(Protocol):
+    """Posts a shipment against a booked order, once per reference."""
+
+    honours_key: bool
+
+    async def post_shipment(self, posting: ShipmentPosting, key: str) -> PostedShipment: ...
+
+    async def find_shipment(self, posting: ShipmentPosting) -> PostedShipment | None: ...
+
+
+class WithdrawOrder(Protocol):
+    """Cancels what is still open of a booked order; doing it twice is doing it once."""
+
+    async def withdraw(self, reference: str, key: str) -> Withdrawal: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Erp:
+    """One ERP."""
+
+    name: str
+    items: CheckItems
+    customers: ResolveCustomer
+    booking: BookOrder
+    shipments: PostShipment
+    withdrawal: WithdrawOrder
+
+
+# ------------------------------------------------------------------ centres
+
+
+@dataclass(frozen=True, slots=True)
+class RequestLine:
+    """Pieces that a centre is asked to ship."""
+
+    line_no: int
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class FulfilmentRequest:
+    """What a centre is asked to ship. `reference` is ours and unique."""
+
+    reference: str
+    order_reference: str
+    service: str
+    ship_by: datetime
+    ship_to: Address
+    sscc: str
+    label_sha256: str
+    lines: tuple[RequestLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class RequestReceipt:
+    """The centre has the request; whether it will ship comes later, as an event."""
+
+    centre_request_id: str
+
+
+class InterceptAnswer(StrEnum):
+    """What a centre says when asked to stop a request."""
+
+    CANCELLED = "cancelled"  # stopped
+    PENDING = "pending"  # its event will tell
+    TOO_LATE = "too_late"  # shipped or about to: its shipment event will come
+    UNKNOWN = "unknown"  # it never got the request, and refuses it should it still come
+
+
+@dataclass(frozen=True, slots=True)
+class Intercept:
+    """A centre's answer to a request to stop."""
+
+    answer: InterceptAnswer
+
+
+class RequestFulfilment(Protocol):
+    """Asks a centre to ship, once per reference."""
+
+    honours_key: bool
+    write_horizon: timedelta
+
+    async def request(self, request: FulfilmentRequest, key: str) -> RequestReceipt: ...
+
+    async def find_request(self, reference: str) -> RequestReceipt | None: ...
+
+
+class InterceptFulfilment(Protocol):
+    """Asks a centre to stop a request; it may lose the race. Asking twice is asking once."""
+
+    async def intercept(self, reference: str, key: str) -> Intercept: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StockLevel:
+    """Pieces of a SKU on a centre's shelves, whether promised or not."""
+
+    sku: str
+    on_hand: int
+
+
+@dataclass(frozen=True, slots=True)
+class StockSnapshot:
+    """A centre's count at one moment, by the centre's clock."""
+
+    as_of: datetime
+    levels: tuple[StockLevel, ...]
+
+
+class ReadStock(Protocol):
+    """Reads what a centre has."""
+
+    async def stock(self) -> StockSnapshot: ...
+
+
+class CentreEventKind(StrEnum):
+    """What a centre can tell."""
+
+    ACCEPTED = "accepted"
+    REJECTED = "rejected"
+    SHIPPED = "shipped"
+    CANCELLED = "cancelled"  # the answer to an intercept that was pending
+    CANCEL_REFUSED = "cancel_refused"
+
+
+@dataclass(frozen=True, slots=True)
+class CentreEvent:
+    """A centre's message about one of our requests."""
+
+    kind: CentreEventKind
+    reference: str  # the fulfilment order's
+    occurred_at: datetime
+    reason: str = ""
+    packages: tuple[Package, ...] = ()
+
+
+class ReadCentreEvent(Protocol):
+    """Reads a centre's message. Pure: same bytes, same result."""
+
+    def __call__(self, message: Incoming) -> CentreEvent:
+        """Raises BadMessage."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Centre:
+    """One fulfilment centre."""
+
+    name: str
+    verify: Verify
+    identify: Identify
+    read_event: ReadCentreEvent
+    requests: RequestFulfilment
+    intercepts: InterceptFulfilment
+    stock: ReadStock

@@ -1,0 +1,1 @@
+"""What runs: worker, relay, API server, and the supervisor that starts them on one machine."""

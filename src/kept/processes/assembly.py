@@ -1,0 +1,149 @@
+"""Putting a worker together: store, doorbell, connectors, policy."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, time
+from time import monotonic
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from kept.connectors.registry import Connectors
+from kept.domain.order import Address
+from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.engine.effects import DeliveryEffects
+from kept.ports import CheckItems, ItemCheck
+from kept.settings import Business, CentreSettings, SettingsError
+from kept.steps.ports import LabelPolicy, Ports
+from kept.store.database import Database
+from kept.store.effects import EffectReader
+from kept.store.ids import Ids
+from kept.store.loading import Orders
+from kept.store.stock import StockRooms
+
+# How old the ERP's word on a SKU may be. An item that is blocked meanwhile is caught at booking.
+_ITEMS_MAY_BE_OLD_S = 60.0
+_ITEMS_MAX = 100_000
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
+class CachedItems:
+    """Item checks, remembered for `_ITEMS_MAY_BE_OLD_S`. Only "known and saleable" is remembered."""
+
+    def __init__(self, items: CheckItems, clock_s: Callable[[], float] = monotonic) -> None:
+        self._items = items
+        self._clock_s = clock_s
+        self._good_until_s: dict[str, float] = {}
+
+    async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]:
+        now_s = self._clock_s()
+        asked = [sku for sku in skus if self._good_until_s.get(sku, 0.0) <= now_s]
+        answers = {check.sku: check for check in await self._items.check_items(asked)} if asked else {}
+        if len(self._good_until_s) > _ITEMS_MAX:
+            self._good_until_s.clear()
+        for check in answers.values():
+            if check.known and check.saleable:
+                self._good_until_s[check.sku] = now_s + _ITEMS_MAY_BE_OLD_S
+        return [answers.get(sku) or ItemCheck(sku, known=sku not in asked, saleable=True) for sku in skus]
+
+
+def routing_policy(business: Business) -> RoutingPolicy:
+    """The policy that the settings describe; SettingsError where a value is impossible."""
+    return RoutingPolicy(
+        name=business.routing.name,
+        centres=tuple(_profile(name, centre) for name, centre in sorted(business.centres.items())),
+        parts_max=business.routing.parts_max,
+    )
+
+
+def _profile(name: str, centre: CentreSettings) -> CentreProfile:
+    try:
+        timezone = ZoneInfo(centre.timezone)
+        cutoff = time.fromisoformat(centre.cutoff)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise SettingsError(f"centre {name!r}: {error}") from error
+    if not set(centre.working_days) & set(range(7)):
+        raise SettingsError(f"centre {name!r}: working_days {centre.working_days} has no day of a week (0 to 6)")
+    return CentreProfile(
+        name=name,
+        country=centre.address.country,
+        timezone=timezone,
+        cutoff=cutoff,
+        handling_days=centre.handling_days,
+        working_days=frozenset(centre.working_days),
+        services=tuple(
+            Service(
+                name=service.name,
+                domestic_days=service.domestic_days,
+                international_days=service.international_days,
+                base_minor=service.base_minor,
+                international_base_minor=service.international_base_minor,
+                per_kg_minor=service.per_kg_minor,
+            )
+            for service in centre.services
+        ),
+    )
+
+
+def centre_address(centre: CentreSettings) -> Address:
+    """Where parcels of a centre come from."""
+    address = centre.address
+    return Address(
+        name=address.name,
+        line1=address.line1,
+        line2=address.line2,
+        city=address.city,
+        region=address.region,
+        postal_code=address.postal_code,
+        country=address.country,
+        phone=address.phone,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class PortsFactory:
+    """Makes a step's ports; called with a delivery's effects, or with None for a batch."""
+
+    base: Ports
+
+    def __call__(self, effects: DeliveryEffects | None) -> Ports:
+        return self.base if effects is None else replace(self.base, effects=effects)
+
+
+def assemble_ports(
+    database: Database,
+    orders: Orders,
+    connectors: Connectors,
+    business: Business,
+    installation: str,
+    clock: Callable[[], datetime] = utc_now,
+) -> PortsFactory:
+    """Everything that steps may ask of the world, from the settings. Raises SettingsError."""
+    erps = connectors.erps
+    if len(erps) != 1:
+        raise SettingsError(f"kept.toml must name exactly one ERP, it names {sorted(erps) or 'none'}")
+    erp = next(iter(erps.values()))
+    centre_addresses: Mapping[str, Address] = {
+        name: centre_address(centre) for name, centre in business.centres.items()
+    }
+    return PortsFactory(
+        Ports(
+            clock=clock,
+            channels=connectors.channels,
+            centres=connectors.centres,
+            centre_addresses=centre_addresses,
+            erp=erp,
+            items=CachedItems(erp.items),
+            orders=orders,
+            availability=StockRooms(database),
+            effect_standings=EffectReader(database),
+            order_ids=Ids(database, "order_ids"),
+            serials=Ids(database, "sscc_serials"),
+            installation=installation,
+            routing=routing_policy(business),
+            labels=LabelPolicy(business.labels.company_prefix, business.labels.extension),
+        )
+    )

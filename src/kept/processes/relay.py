@@ -1,0 +1,66 @@
+"""The relay process: rings for what is due, and keeps stock counts fresh."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+
+import structlog
+
+from kept.connectors.registry import Connectors, build_connectors
+from kept.engine.interfaces import StoreUnavailable
+from kept.engine.relay import Relay
+from kept.engine.streams import Streams, connect
+from kept.flow import FLOW
+from kept.ports import Fault
+from kept.processes.assembly import utc_now
+from kept.processes.worker import consumer_name, stop_on_signal
+from kept.settings import Settings
+from kept.store.database import Database
+from kept.store.loading import Orders
+from kept.store.postgres import PostgresStore
+from kept.store.stock import StockRooms
+
+log = structlog.get_logger("kept.relay")
+
+# A centre's count changes with every parcel; between counts our own reservations keep it right.
+_COUNT_STOCK_EVERY_S = 60.0
+_COUNT_STOCK_RETRY_S = 2.0
+
+
+async def run_relay(settings: Settings) -> None:
+    """Relay until SIGTERM or SIGINT."""
+    database = Database(settings.database_url)
+    connectors = build_connectors(settings.business)
+    bell = Streams(connect(settings.redis_url), consumer_name())
+    relay = Relay(PostgresStore(database, Orders(database), utc_now), bell, list(FLOW))
+    stop_on_signal(relay.stop)
+    counting = asyncio.create_task(_count_stock(connectors, StockRooms(database)))
+    try:
+        log.info("relay.started")
+        await relay.run()
+    finally:
+        counting.cancel()
+        await asyncio.gather(counting, return_exceptions=True)
+        await connectors.aclose()
+        await bell.aclose()
+        await database.close()
+
+
+async def _count_stock(connectors: Connectors, rooms: StockRooms) -> None:
+    """Take in every centre's count, each at its own pace."""
+
+    async def count(name: str) -> None:
+        while True:
+            pause_s = _COUNT_STOCK_EVERY_S
+            try:
+                snapshot = await connectors.centres[name].stock.stock()
+                changed = await rooms.take_snapshot(name, snapshot)
+                log.info("stock.counted", centre=name, skus=len(snapshot.levels), changed=changed)
+            except (Fault, StoreUnavailable) as fault:
+                log.warning("stock.not_counted", centre=name, reason=str(fault))
+                pause_s = _COUNT_STOCK_RETRY_S
+            await asyncio.sleep(pause_s)
+
+    with contextlib.suppress(asyncio.CancelledError):
+        await asyncio.gather(*(count(name) for name in connectors.centres))

@@ -1,0 +1,204 @@
+"""Settings: the environment (`KEPT_*`) names the servers, `kept.toml` names accounts, ERPs, centres, policy.
+
+Secrets never stand in the file: a secret is written `env:NAME` or `file:PATH` and read when the
+settings are loaded. `KEPT_CONFIG` (or `--config`) says where the file is.
+"""
+
+from __future__ import annotations
+
+import os
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+
+class SettingsError(Exception):
+    """A setting that is missing or wrong. The text says which one, its value and what to do."""
+
+
+class Secret:
+    """A secret's value. `repr` and `str` are masked; only `reveal()` gives it away."""
+
+    __slots__ = ("_value",)
+
+    def __init__(self, value: str) -> None:
+        self._value = value
+
+    def reveal(self) -> str:
+        return self._value
+
+    def __repr__(self) -> str:
+        return "Secret('***')"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelSettings:
+    """A channel account. Several webhook secrets may be live at once, for rotation."""
+
+    type: str
+    base_url: str = ""
+    webhook_secrets: tuple[str, ...] = ()
+    token: str = ""
+    timeout_s: float = 10.0  # below the lease, so that an answer always comes before a reclaim
+    requests_at_once: int = 16  # a bulkhead: one slow party can't take every connection
+
+
+@dataclass(frozen=True, slots=True)
+class ErpSettings:
+    """An ERP."""
+
+    type: str
+    base_url: str = ""
+    token: str = ""
+    timeout_s: float = 10.0
+    requests_at_once: int = 16
+
+
+@dataclass(frozen=True, slots=True)
+class AddressSettings:
+    """Where a centre stands."""
+
+    name: str
+    line1: str
+    city: str
+    postal_code: str
+    country: str
+    line2: str = ""
+    region: str = ""
+    phone: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """A carrier service from a centre. Costs are minor units of the routing policy's currency."""
+
+    name: str
+    domestic_days: int
+    base_minor: int
+    per_kg_minor: int
+    international_days: int | None = None  # None: does not leave the country
+    international_base_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class CentreSettings:
+    """A fulfilment centre: how to reach it, and what it can promise."""
+
+    type: str
+    timezone: str
+    cutoff: str  # local wall time "HH:MM": what is committed before it leaves the same working day
+    address: AddressSettings
+    services: tuple[ServiceSettings, ...]
+    base_url: str = ""
+    webhook_secrets: tuple[str, ...] = ()
+    token: str = ""
+    timeout_s: float = 10.0
+    requests_at_once: int = 16
+    handling_days: int = 0
+    working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
+
+
+@dataclass(frozen=True, slots=True)
+class RoutingSettings:
+    """The routing policy. Its name is stored with each decision."""
+
+    name: str = "default"
+    currency: str = "USD"
+    parts_max: int = 3  # more than three parcels for one order costs more goodwill than it saves days
+
+
+@dataclass(frozen=True, slots=True)
+class LabelSettings:
+    """GS1 numbering of our cartons."""
+
+    company_prefix: str = "0614141"  # GS1's documentation prefix; a real installation sets its own
+    extension: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Business:
+    """What `kept.toml` says."""
+
+    channels: Mapping[str, ChannelSettings] = field(default_factory=dict)
+    erps: Mapping[str, ErpSettings] = field(default_factory=dict)
+    centres: Mapping[str, CentreSettings] = field(default_factory=dict)
+    routing: RoutingSettings = RoutingSettings()
+    labels: LabelSettings = LabelSettings()
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """Everything a process of Kept needs to know when it starts."""
+
+    database_url: str  # empty: the embedded PostgreSQL
+    redis_url: str  # empty: the embedded Redis
+    home: Path  # embedded servers, archive, demo world
+    host: str
+    port: int
+    workers: int
+    api_key: Secret  # for the status and dead-letter API; empty: loopback only
+    body_bytes_max: int
+    business: Business
+
+
+def resolve_secret(reference: str) -> Secret:
+    """The secret behind `env:NAME` or `file:PATH`; SettingsError if it is neither or not there."""
+    kind, _, name = reference.partition(":")
+    if kind == "env":
+        value = os.environ.get(name)
+        if value is None:
+            raise SettingsError(f"secret {reference!r}: the environment has no {name}; set it")
+        return Secret(value)
+    if kind == "file":
+        try:
+            return Secret(Path(name).read_text(encoding="utf-8").strip())
+        except OSError as error:
+            raise SettingsError(f"secret {reference!r} can't be read: {error.strerror}") from error
+    raise SettingsError("a secret must be written env:NAME or file:PATH, never as the value itself")
+
+
+def load_business(path: Path) -> Business:
+    """Read `kept.toml`. Unknown keys and wrong types are errors that name the key."""
+    try:
+        raw: dict[str, Any] = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise SettingsError(f"{path} can't be read: {error.strerror}") from error
+    except tomllib.TOMLDecodeError as error:
+        raise SettingsError(f"{path} is not TOML: {error}") from error
+    try:
+        business = msgspec.convert(raw, Business)
+    except msgspec.ValidationError as error:
+        raise SettingsError(f"{path}: {error}") from error
+    doubled = set(business.channels) & set(business.centres)
+    if doubled:
+        raise SettingsError(f"{path}: {sorted(doubled)} name a channel and a centre; webhooks need one meaning")
+    return business
+
+
+def load(config: Path | None = None) -> Settings:
+    """Settings from the environment and the configuration file that it (or `config`) names."""
+    env = os.environ
+    path = config or (Path(env["KEPT_CONFIG"]) if env.get("KEPT_CONFIG") else None)
+    return Settings(
+        database_url=env.get("KEPT_DATABASE_URL", ""),
+        redis_url=env.get("KEPT_REDIS_URL", ""),
+        home=Path(env.get("KEPT_HOME", ".kept")).absolute(),
+        host=env.get("KEPT_HOST", "127.0.0.1"),
+        port=_integer("KEPT_PORT", 8080),
+        workers=_integer("KEPT_WORKERS", 2),
+        api_key=Secret(env.get("KEPT_API_KEY", "")),
+        body_bytes_max=_integer("KEPT_BODY_BYTES_MAX", 1_048_576),  # the largest real order seen is 60 kB
+        business=load_business(path) if path else Business(),
+    )
+
+
+def _integer(name: str, default: int) -> int:
+    text = os.environ.get(name, str(default))
+    try:
+        return int(text)
+    except ValueError as error:
+        raise SettingsError(f"{name}={text!r} is not a whole number") from error

@@ -1,0 +1,81 @@
+"""Everything that steps may ask of the world, in one value."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kept.domain.order import Address
+from kept.domain.progress import Order
+from kept.domain.routing import RoutingPolicy
+from kept.engine.interfaces import EffectStanding
+from kept.ports import Centre, Channel, Effects, Erp, ItemCheck
+
+
+class ReadOrders(Protocol):
+    """Finds orders, many at once; what is not there is left out."""
+
+    async def by_external(self, keys: Sequence[tuple[str, str]]) -> dict[tuple[str, str], Order]: ...
+
+    async def by_references(self, references: Sequence[str]) -> dict[str, Order]: ...
+
+
+class ReadAvailability(Protocol):
+    """Pieces that may still be promised, by (centre, sku)."""
+
+    async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]: ...
+
+
+class TakeIds(Protocol):
+    """Numbers that nobody else has."""
+
+    async def take(self, count: int) -> list[int]: ...
+
+
+class ReadItems(Protocol):
+    """What the ERP says of SKUs."""
+
+    async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
+
+
+class ReadEffects(Protocol):
+    """Where an effect stands, whoever's it is."""
+
+    async def standing(self, key: str) -> EffectStanding | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class LabelPolicy:
+    """GS1 numbering of our cartons."""
+
+    company_prefix: str
+    extension: int
+
+
+@dataclass(frozen=True, slots=True)
+class Ports:
+    """What a step may use. `effects` belongs to the delivery being worked on, None for batch steps."""
+
+    clock: Callable[[], datetime]
+    channels: Mapping[str, Channel]
+    centres: Mapping[str, Centre]
+    centre_addresses: Mapping[str, Address]
+    erp: Erp
+    items: ReadItems
+    orders: ReadOrders
+    availability: ReadAvailability
+    effect_standings: ReadEffects
+    order_ids: TakeIds
+    serials: TakeIds
+    installation: str
+    routing: RoutingPolicy
+    labels: LabelPolicy
+    effects: Effects | None = None
+
+    @property
+    def own_effects(self) -> Effects:
+        """The delivery's effects; a batch step has none, and asking for them is a bug."""
+        assert self.effects is not None, "only a step written with each() performs effects"
+        return self.effects

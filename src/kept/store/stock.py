@@ -1,0 +1,171 @@
+"""Stock: what each centre has and what of it is promised.
+
+`reserved` moves only in the transaction that writes the fact behind it, under a row lock, and never
+above what is on hand; so many workers on one SKU can't oversell it.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+
+import asyncpg
+
+from kept.domain.progress import StockMove
+from kept.ports import StockSnapshot
+from kept.store.database import Database
+from kept.store.plan import Change
+
+Key = tuple[str, str]  # (centre, sku)
+
+
+class StockRooms:
+    """Reads availability for routing and takes in centres' counts."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def available(self, skus: Iterable[str]) -> dict[Key, int]:
+        """Pieces that may still be promised, by (centre, sku), for these SKUs."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT centre, sku, on_hand - reserved FROM stock WHERE sku = ANY($1::text[])", list(set(skus))
+            )
+        return {(centre, sku): free for centre, sku, free in rows}
+
+    async def take_snapshot(self, centre: str, snapshot: StockSnapshot) -> int:
+        """Take in a centre's count; how many SKUs it changed.
+
+        A count older than the one already taken in changes nothing. Shipments after the count's moment
+        are subtracted from it: the centre had not counted them out yet.
+        """
+        rows = [(centre, level.sku, level.on_hand) for level in snapshot.levels]
+        if not rows:
+            return 0
+        centres, skus, counts = (list(column) for column in zip(*sorted(rows), strict=True))
+        async with self._database.transaction() as connection:
+            await connection.execute(
+                "SELECT 1 FROM stock WHERE centre = $1 AND sku = ANY($2::text[]) ORDER BY sku FOR UPDATE",
+                centre,
+                skus,
+            )
+            known = await connection.fetchval("SELECT count(*) FROM stock WHERE centre = $1", centre)
+            changed = await connection.fetch(_TAKE_SNAPSHOT, centres, skus, counts, snapshot.as_of)
+            if changed or not known:
+                await connection.execute(_WAKE_ROUTING)
+        return len(changed)
+
+    async def levels(self) -> list[dict[str, object]]:
+        """Every SKU at every centre, for the status API."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT centre, sku, on_hand, reserved, on_hand - reserved AS available, as_of FROM stock"
+                " ORDER BY centre, sku"
+            )
+        return [dict(row) for row in rows]
+
+
+async def reserve(connection: asyncpg.Connection, wanting: Sequence[Change]) -> list[Change]:
+    """Lock the rows of what is wanted; the changes for which there is not enough any more.
+
+    First come, first served in the order given, which is that of urgency.
+    """
+    keys = sorted({(move.centre, move.sku) for change in wanting for move in change.reserves})
+    free = dict(await _lock(connection, keys))
+    refused = []
+    for change in wanting:
+        need: dict[Key, int] = defaultdict(int)
+        for move in change.reserves:
+            need[move.centre, move.sku] += move.reserved
+        if any(free.get(key, 0) < pieces for key, pieces in need.items()):
+            refused.append(change)
+            continue
+        for key, pieces in need.items():
+            free[key] -= pieces
+    return refused
+
+
+async def _lock(connection: asyncpg.Connection, keys: Sequence[Key]) -> list[tuple[Key, int]]:
+    rows = await connection.fetch(
+        "SELECT centre, sku, on_hand - reserved FROM stock WHERE (centre, sku) IN"
+        " (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY centre, sku FOR UPDATE",
+        [centre for centre, _ in keys],
+        [sku for _, sku in keys],
+    )
+    return [((centre, sku), free) for centre, sku, free in rows]
+
+
+async def apply_moves(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
+    """Write what facts did to stock. Rows are locked in order first."""
+    reserved: dict[Key, int] = defaultdict(int)
+    shipped: list[tuple[str, str, int, int, datetime]] = []
+    for change in changes:
+        if change.evolution is None:
+            continue
+        for move in change.evolution.stock:
+            reserved[move.centre, move.sku] += move.reserved
+            if move.on_hand:
+                shipped.append((*_place(move), move.on_hand, change.evolution.order.id, move.at or now))
+    if not reserved:
+        return
+    keys = sorted(reserved)
+    await _lock(connection, keys)
+    await connection.execute(
+        "UPDATE stock s SET reserved = s.reserved + x.delta FROM unnest($1::text[], $2::text[], $3::int[])"
+        " AS x(centre, sku, delta) WHERE s.centre = x.centre AND s.sku = x.sku",
+        [centre for centre, _ in keys],
+        [sku for _, sku in keys],
+        [reserved[key] for key in keys],
+    )
+    if shipped:
+        columns = [list(column) for column in zip(*shipped, strict=True)]
+        await connection.execute(_SHIP, *columns)
+
+
+def _place(move: StockMove) -> Key:
+    return move.centre, move.sku
+
+
+# A snapshot taken after the shipment has it counted out already.
+_SHIP = """
+WITH gone AS (
+    SELECT x.* FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::timestamptz[])
+        AS x(centre, sku, delta, order_id, at)
+    JOIN stock s USING (centre, sku) WHERE x.at > s.as_of
+), moved AS (
+    INSERT INTO stock_moves (centre, sku, delta, reason, order_id, at)
+    SELECT centre, sku, delta, 'shipped', order_id, at FROM gone
+)
+UPDATE stock s SET on_hand = s.on_hand + g.delta
+FROM (SELECT centre, sku, sum(delta) AS delta FROM gone GROUP BY centre, sku) g
+WHERE s.centre = g.centre AND s.sku = g.sku
+"""
+# Orders that wait for stock are looked at again when a count changed.
+_WAKE_ROUTING = """
+UPDATE deliveries SET due_at = now() WHERE id IN (
+    SELECT id FROM deliveries WHERE step = 'route' AND queued_at IS NULL AND due_at > now()
+    ORDER BY id FOR UPDATE SKIP LOCKED
+)
+"""
+_TAKE_SNAPSHOT = """
+WITH counted AS (
+    SELECT x.centre, x.sku, x.on_hand + coalesce((
+        SELECT sum(m.delta) FROM stock_moves m
+        WHERE m.centre = x.centre AND m.sku = x.sku AND m.reason = 'shipped' AND m.at > $4
+    ), 0) AS on_hand
+    FROM unnest($1::text[], $2::text[], $3::int[]) AS x(centre, sku, on_hand)
+), before AS (
+    SELECT s.centre, s.sku, s.on_hand FROM stock s JOIN counted USING (centre, sku)
+), written AS (
+    INSERT INTO stock AS s (centre, sku, on_hand, opening, as_of)
+    SELECT centre, sku, on_hand, on_hand, $4 FROM counted
+    ON CONFLICT (centre, sku) DO UPDATE SET on_hand = EXCLUDED.on_hand, as_of = EXCLUDED.as_of
+    WHERE s.as_of < EXCLUDED.as_of
+    RETURNING s.centre, s.sku, s.on_hand
+)
+INSERT INTO stock_moves (centre, sku, delta, reason, at)
+SELECT w.centre, w.sku, w.on_hand - b.on_hand, 'snapshot', $4
+FROM written w JOIN before b USING (centre, sku) WHERE w.on_hand <> b.on_hand
+RETURNING sku
+"""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -23,6 +23,7 @@ class Entry:
     step: str
     ids: tuple[int, ...]
     put_in_at: datetime  # by Redis' clock
+    rung_at: datetime  # by everybody else's
     consumer: str = ""
     touched_ms: int = 0  # by Redis' clock
 
@@ -32,8 +33,8 @@ class SimBell:
 
     def __init__(self, crossing: Crossing) -> None:
         self.entries: dict[int, Entry] = {}
-        self.lost_until_ms = -1  # when it last lost something: rings from before may be gone
-        self.on_ack = lambda rung: None  # the auditor looks at every acknowledgement
+        self.lost_at = crossing.clock() - timedelta(days=1)  # rings from before may be gone
+        self.on_ack: Callable[[Entry], None] = lambda _: None  # the auditor looks at every acknowledgement
         self._crossing = crossing
         self._offset_ms = 0
         self._last_id = 0
@@ -53,7 +54,7 @@ class SimBell:
             if fault == "duplicate":
                 self._put(rings)
         else:
-            self.lost_until_ms = self._crossing.stepper.now_ms
+            self.lost_at = self._crossing.clock()
         if fault == "stale_copy":
             self._restore()
         await self._leave(fault)
@@ -90,8 +91,9 @@ class SimBell:
             return
         fault = await self._enter("ack")
         for rung in rungs:
-            self.entries.pop(int(rung.receipt), None)
-            self.on_ack(rung)
+            entry = self.entries.pop(int(rung.receipt), None)
+            if entry is not None:
+                self.on_ack(entry)
         await self._leave(fault)
 
     async def beat(self, consumer: str, expected: int) -> bool:
@@ -112,6 +114,11 @@ class SimBell:
             found.setdefault((entry.step, 0), entry.put_in_at - _CLOCKS_DIFFER_BY)
         return found
 
+    def at_rest(self) -> bool:
+        """Whether nothing will be handed out. A clock set back keeps what is pending for an hour, harmlessly."""
+        now_ms = self._now_ms()
+        return all(entry.consumer and entry.touched_ms > now_ms for entry in self.entries.values())
+
     # ------------------------------------------------------------------ inside Redis
 
     async def _enter(self, boundary: str) -> str:
@@ -120,7 +127,7 @@ class SimBell:
             case "bell_down":
                 raise BellUnavailable(fault)
             case "flush":
-                self.lost_until_ms = self._crossing.stepper.now_ms
+                self.lost_at = self._crossing.clock()
                 self.entries.clear()
                 self._beats.clear()
             case "clock_jump":
@@ -141,9 +148,9 @@ class SimBell:
         for ring in rings:
             by_step.setdefault(ring.step, []).append(ring.delivery_id)
         for step, ids in by_step.items():
-            self._add(Entry(step, tuple(ids), put_in_at))
+            self._add(Entry(step, tuple(ids), put_in_at, self._crossing.clock()))
         if self._crossing.stepper.random.random() < 0.2:  # now and then somebody copies the file
-            self._copy = [Entry(e.step, e.ids, e.put_in_at) for e in self.entries.values()]
+            self._copy = [Entry(e.step, e.ids, e.put_in_at, e.rung_at) for e in self.entries.values()]
 
     def _add(self, entry: Entry) -> None:
         self._last_id += 1
@@ -155,10 +162,10 @@ class SimBell:
 
     def _restore(self) -> None:
         """Redis comes back with an old file: what was done is there again, what is new is gone."""
-        self.lost_until_ms = self._crossing.stepper.now_ms
+        self.lost_at = self._crossing.clock()
         self.entries.clear()
         for entry in self._copy:
-            self._add(Entry(entry.step, entry.ids, entry.put_in_at))
+            self._add(Entry(entry.step, entry.ids, entry.put_in_at, entry.rung_at))
 
     def _unread(self) -> list[int]:
         return [i for i, entry in self.entries.items() if not entry.consumer]

@@ -33,27 +33,29 @@ _KINDS = tuple(sorted({kind for kind, _ in ALL}))
 # Faults end here at the latest, so that every schedule comes to rest and can be judged.
 HEAL_AT_MS = 60_000
 # More faults than this rarely meet in anything new, and cost time.
-STRIKES_MAX = 14
-# Idle processes pass these all the time: struck seldom, or they would use up all strikes.
-_IDLE = frozenset({"read", "reclaim", "due", "unring", "beat"})
+STRIKES_MAX = 18
+# Idle processes pass some boundaries all the time, and would use up all strikes; others are passed seldom.
+_WEIGHT = {"beat": 0.05, "due": 0.2, "unring": 0.3, "read": 0.4, "find": 3.0}
 
 
 class Faults:
     """Strikes in one schedule. Each schedule has its own kinds and rate, so that faults meet in many ways."""
 
-    def __init__(self, random: Random, fired: Counter[tuple[str, str]]) -> None:
+    def __init__(
+        self, random: Random, fired: Counter[tuple[str, str]], only: frozenset[str] = frozenset()
+    ) -> None:
         self._random = random
         self._fired = fired
-        self._rate = random.choice((0.02, 0.06, 0.12, 0.25))
+        self._rate = random.choice((0.03, 0.1, 0.2, 0.35))
         share = random.choice((0.3, 0.7, 1.0))
-        self._enabled = frozenset(kind for kind in _KINDS if random.random() < share)
+        self._enabled = only or frozenset(kind for kind in _KINDS if random.random() < share)
         self._left = random.randint(1, STRIKES_MAX)
 
     def draw(self, boundary: str, now_ms: int) -> str:
         """The fault that strikes here and now, or ""."""
         if self._left <= 0 or now_ms >= HEAL_AT_MS:
             return ""
-        rate = self._rate / 8 if boundary in _IDLE else self._rate
+        rate = self._rate * _WEIGHT.get(boundary, 1.0)
         if self._random.random() >= rate:
             return ""
         kind = self._random.choice(KINDS_AT[boundary])

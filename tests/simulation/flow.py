@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from kept.domain.keys import effect_key
 from kept.domain.lifecycle import OrderState
@@ -15,8 +16,8 @@ from kept.ports import Effect
 from .rows import Fact, SimOrder
 from .target import Document, SimTarget
 
-# One attempt more than a schedule has faults for: giving up is simulated by refusals.
-POLICY = RetryPolicy(attempts_max=6, cap_s=30.0)
+# Six attempts, so that some schedules give up. A wait takes two horizons at most, if nothing goes wrong.
+POLICY = RetryPolicy(attempts_max=6, cap_s=30.0, wait_max=timedelta(minutes=3))
 
 
 @dataclass(frozen=True, slots=True)

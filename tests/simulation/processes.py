@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
-from datetime import datetime, timedelta
-from typing import TYPE_CHECKING
+from datetime import timedelta
+from typing import TYPE_CHECKING, Any
 
 from kept.engine import work
 from kept.engine.delivery import Rung, Settling
 from kept.engine.effects import DeliveryEffects
-from kept.engine.interfaces import BellUnavailable
 
 from .flow import FLOW
 from .stepper import pause
@@ -34,6 +33,7 @@ class Message:
 
     rung: Rung
     left: int
+    open: bool = True
 
 
 async def worker(world: World, name: str) -> None:
@@ -73,18 +73,19 @@ async def _work_off(world: World, rung: Rung) -> None:
         if world.stepper.random.random() < 0.5:  # group commits of every size
             await _settle(world, message, finished)
             finished = []
-    await _settle(world, message, finished)
+    if finished:
+        await _settle(world, message, finished)
+    elif message.open:
+        await world.bell.ack([message.rung])
 
 
 async def _settle(world: World, message: Message, finished: list[Settling]) -> None:
     def done() -> list[Rung]:
         message.left -= len(finished)
-        return [message.rung] if message.left == 0 else []
+        message.open = message.left > 0
+        return [] if message.open else [message.rung]
 
-    if finished:
-        await work.finish(world.store, world.bell, finished, done)
-    elif message.left == 0:
-        await world.bell.ack([message.rung])
+    await work.finish(world.store, world.bell, finished, done)
 
 
 async def relay(world: World, name: str) -> None:
@@ -107,6 +108,8 @@ async def relay(world: World, name: str) -> None:
         await pause(RELAY_EVERY_MS)
 
 
-Body = Callable[["World", str], object]
-Clock = Callable[[], datetime]
-__all__ = ["BellUnavailable", "relay", "reclaimer", "worker"]
+BODIES: dict[str, Callable[["World", str], Coroutine[Any, Any, None]]] = {
+    "worker": worker,
+    "reclaimer": reclaimer,
+    "relay": relay,
+}

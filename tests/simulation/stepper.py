@@ -65,6 +65,15 @@ class Stepper:
         sleeper.ticket += 1
         self._push(self.now_ms, sleeper, sleeper.ticket)
 
+    def shut_down(self) -> None:
+        """The end of the schedule: nobody runs any more, and no port answers."""
+        for _, _, _, _, turn in self._queue:
+            if isinstance(turn, Incarnation):
+                turn.body.close()
+        for dead in self._dead:
+            dead.body.close()
+        self._queue.clear()
+
     def caller(self) -> Incarnation:
         """Who is calling. Raises DeadCaller for anybody who is not being stepped right now."""
         if self.running is None or not self.running.alive:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
@@ -36,9 +37,13 @@ class Document:
 class SimTarget:
     """One target. `leases` tells until when each process may send (by its last intent)."""
 
-    def __init__(self, crossing: Crossing, name: str, kind: Kind, leases: dict[str, int], tally: Counter[str]) -> None:
+    def __init__(
+        self, crossing: Crossing, name: str, kind: Kind, leases: Mapping[str, int], tally: Counter[str]
+    ) -> None:
         self.name = name
         self.kind = kind
+        self.honours_key = kind is Kind.KEYED
+        self.searchable = kind is Kind.SEARCHABLE
         self.horizon = HORIZON
         self.documents: dict[str, list[Document]] = {}  # by our reference
         self.overdue: set[str] = set()  # references that a process sent after its lease had ended
@@ -48,10 +53,6 @@ class SimTarget:
         self._tally = tally
         self._by_key: dict[str, Document] = {}
         self._under_way: set[str] = set()
-
-    @property
-    def honours_key(self) -> bool:
-        return self.kind is Kind.KEYED
 
     async def send(self, reference: str, key: str) -> Document:
         """Ask for a document. Raises the faults of `kept.ports`."""

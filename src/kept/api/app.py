@@ -118,7 +118,7 @@ async def ready(services: Services) -> dict[str, str]:
         return "ok"
 
     async def redis() -> str:
-        await services.bell.depth([])
+        await services.bell.ping()
         return "ok"
 
     answers = await asyncio.gather(database(), redis(), return_exceptions=True)

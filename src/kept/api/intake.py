@@ -22,6 +22,8 @@ log = structlog.get_logger("kept.api.intake")
 
 # One commit takes a few milliseconds; whatever arrives meanwhile shares the next one.
 _GROUP_MAX = 200
+# A sender's own id is some dozens of characters; from about 2,700 bytes on it would fit no index row.
+_KEY_CHARS_MAX = 300
 # Kept with the message; everything else (cookies, authorisation) is left behind.
 _HEADERS_KEPT = ("content-type", "webhook-id", "webhook-timestamp", "traceparent")
 _PREFIXES_KEPT = ("x-shopify-", "x-amz", "wm_", "ce-")
@@ -86,7 +88,7 @@ class Intake:
         arrival = Arrival(
             source=source.name,
             source_kind=source.kind,
-            external_key=external_key or hashlib.sha256(message.body).hexdigest(),
+            external_key=_key_that_fits(external_key) or hashlib.sha256(message.body).hexdigest(),
             headers=_kept_headers(message.headers),
             body=message.body,
             correlation_id=correlation_id.get(),
@@ -150,6 +152,13 @@ class Intake:
         """Wait for commits and rings under way."""
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
+
+
+def _key_that_fits(external_key: str) -> str:
+    """The sender's id, or the hash of one that is too long: the same message still has the same key."""
+    if len(external_key) <= _KEY_CHARS_MAX:
+        return external_key
+    return "sha256:" + hashlib.sha256(external_key.encode()).hexdigest()
 
 
 def _kept_headers(headers: Mapping[str, str]) -> dict[str, str]:

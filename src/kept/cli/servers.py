@@ -110,7 +110,7 @@ def check(config: Config = None) -> None:
         await database.close()
 
     async def _ask_redis(bell: Streams) -> None:
-        await bell.depth([])
+        await bell.ping()
         await bell.aclose()
 
     async def _answers(name: str, asking: Coroutine[Any, Any, None]) -> bool:

@@ -120,28 +120,26 @@ def zpl(label: LogisticsLabel) -> bytes:
 
 
 @cache
-def _bar_offsets(value: int) -> tuple[tuple[float, float], ...]:
-    return tuple((offset * _MODULE_PT, width * _MODULE_PT) for offset, width in code128.bars(value))
+def _bars_of(value: int) -> str:
+    """The bars of a symbol character, filled, and a step to the right of it."""
+    rectangles = "".join(
+        f"{offset * _MODULE_PT:.3f} 0 {width * _MODULE_PT:.3f} {_BAR_HEIGHT_PT:g} re "
+        for offset, width in code128.bars(value)
+    )
+    return f"{rectangles}f 1 0 0 1 {code128.MODULES_PER_CHARACTER * _MODULE_PT:.3f} 0 cm"
 
 
 def _barcode(digits: str) -> str:
-    """Path of the bars, filled by the caller."""
+    """The bar code, in the middle of the page, each character as it was drawn before."""
     left = (_PAGE_PT[0] - code128.module_count(digits) * _MODULE_PT) / 2
-    step = code128.MODULES_PER_CHARACTER * _MODULE_PT
-    place = f" {_BARCODE_BOTTOM_PT:g} "
-    height = f" {_BAR_HEIGHT_PT:g} re"
-    rectangles = [
-        f"{left + index * step + offset:.3f}{place}{width:.3f}{height}"
-        for index, value in enumerate((*code128.symbol_values(digits), -1))
-        for offset, width in _bar_offsets(value)
-    ]
-    return "\n".join(rectangles)
+    characters = [_bars_of(value) for value in (*code128.symbol_values(digits), -1)]
+    return "\n".join((f"q 1 0 0 1 {left:.3f} {_BARCODE_BOTTOM_PT:g} cm", *characters, "Q"))
 
 
 def pdf(label: LogisticsLabel) -> bytes:
     """The label as a PDF page with vector bars. ValueError for a wrong SSCC."""
     width, height = _PAGE_PT
-    content = [_PDF_RULES, _barcode(f"00{label.sscc}"), "f BT"]
+    content = [_PDF_RULES, _barcode(f"00{label.sscc}"), "BT"]
     for text in (*_texts(label), _Text(28, 95.5, 11, f"(00) {label.sscc}")):
         shown = text.text.replace("\\", "\\\\").replace("(", "\\(").replace(")", "\\)")
         x, y = text.x * width / 100, height - text.y * height / 100 - text.size * 0.35

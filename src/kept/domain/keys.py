@@ -31,7 +31,8 @@ def traceparent(correlation_id: str, span: str) -> str:
     so that a retry of one call is the same span.
     """
     trace_id = correlation_id.replace("-", "")
-    if len(trace_id) != 32 or not set(trace_id) <= set("0123456789abcdef"):
+    # W3C forbids the trace id that is all zeros.
+    if len(trace_id) != 32 or not set(trace_id) <= set("0123456789abcdef") or not trace_id.strip("0"):
         trace_id = hashlib.blake2b(correlation_id.encode(), digest_size=16).hexdigest()
     span_id = hashlib.blake2b(span.encode(), digest_size=8).hexdigest()
     return f"00-{trace_id}-{span_id}-01"

@@ -17,6 +17,8 @@ from kept.domain.keys import fulfilment_reference
 from kept.domain.lifecycle import TERMINAL, OrderState, PartState, advance_order, advance_part
 from kept.domain.order import OrderContent, OrderLine
 
+Fields = dict[str, Any]  # what a fact changes of an order or a part, by field
+
 # States in which a part's pieces are reserved and not yet gone.
 RESERVING = frozenset(
     {
@@ -198,22 +200,23 @@ def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = No
 
 
 def _apply(order: Order, event: Any, content: OrderContent | None) -> Order:
-    name = type(event).__name__
-    if type(event) in ev.PART_EVENTS:
-        part = order.part(event.part)
-        part = replace(part, state=advance_part(part.state, name))
-        change_part = _PART_CHANGES.get(type(event))
-        if change_part is not None:
-            part = change_part(part, event)
-        parts = tuple(part if other.number == part.number else other for other in order.parts)
-        lines = _with_shipped(order.lines, event) if type(event) is ev.PartShipped else order.lines
+    kind = type(event)
+    if kind in ev.PART_EVENTS:
+        changed = order.part(event.part)
+        state = advance_part(changed.state, kind.__name__)
+        change_part = _PART_CHANGES.get(kind)
+        changes = change_part(changed, event) if change_part is not None else {}
+        changed = replace(changed, state=state, **changes)
+        parts = tuple(changed if part.number == changed.number else part for part in order.parts)
+        lines = _with_shipped(order.lines, event) if kind is ev.PartShipped else order.lines
         return replace(order, parts=parts, lines=lines, seq=order.seq + 1)
-    order = replace(order, state=advance_order(order.state, name), seq=order.seq + 1)
-    if type(event) is ev.OrderRevised:
+    state_after = advance_order(order.state, kind.__name__)
+    change = _ORDER_CHANGES.get(kind)
+    if kind is ev.OrderRevised:
         assert content is not None, "OrderRevised needs the new content"
-        return replace(order, content=content, message_id=event.message_id, lines=_revised(order.lines, content))
-    change = _ORDER_CHANGES.get(type(event))
-    return change(order, event) if change is not None else order
+        revised = {"content": content, "message_id": event.message_id, "lines": _revised(order.lines, content)}
+        return replace(order, state=state_after, seq=order.seq + 1, **revised)
+    return replace(order, state=state_after, seq=order.seq + 1, **(change(order, event) if change is not None else {}))
 
 
 def _revised(old: Sequence[LineProgress], content: OrderContent) -> tuple[LineProgress, ...]:
@@ -222,7 +225,7 @@ def _revised(old: Sequence[LineProgress], content: OrderContent) -> tuple[LinePr
     return tuple(replace(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
 
 
-def _routed(order: Order, event: ev.OrderRouted) -> Order:
+def _routed(order: Order, event: ev.OrderRouted) -> Fields:
     number = max((part.number for part in order.parts), default=0)
     parts = tuple(
         Part(
@@ -235,12 +238,14 @@ def _routed(order: Order, event: ev.OrderRouted) -> Order:
         )
         for index, plan in enumerate(event.parts, start=1)
     )
-    return replace(order, parts=order.parts + parts)
+    return {"parts": order.parts + parts}
 
 
-def _closed(order: Order) -> Order:
+def _closed(order: Order, _: Any) -> Fields:
     """An order that ended: what did not ship is cancelled."""
-    return replace(order, lines=tuple(replace(line, cancelled=line.ordered - line.shipped) for line in order.lines))
+    if all(line.open == 0 for line in order.lines):
+        return {}
+    return {"lines": tuple(replace(line, cancelled=line.ordered - line.shipped) for line in order.lines)}
 
 
 def _with_shipped(lines: Sequence[LineProgress], event: ev.PartShipped) -> tuple[LineProgress, ...]:
@@ -257,23 +262,24 @@ def shipped_by_line(event: ev.PartShipped) -> dict[int, int]:
     return gone
 
 
-def _part_shipped(part: Part, event: ev.PartShipped) -> Part:
+def _part_shipped(part: Part, event: ev.PartShipped) -> Fields:
     gone = shipped_by_line(event)
     lines = tuple(replace(line, shipped=gone.get(line.line_no, 0)) for line in part.lines)
-    return replace(part, lines=lines, shipment=event)
+    return {"lines": lines, "shipment": event}
 
 
-_ORDER_CHANGES: dict[type[Any], Callable[[Order, Any], Order]] = {
-    ev.OrderValidated: lambda order, event: replace(order, customer_id=event.customer_id),
+_ORDER_CHANGES: dict[type[Any], Callable[[Order, Any], Fields]] = {
+    ev.OrderValidated: lambda _, event: {"customer_id": event.customer_id},
     ev.OrderRouted: _routed,
-    ev.OrderBooked: lambda order, event: replace(order, erp_order_id=event.erp_order_id),
-    ev.OrderCancelled: lambda order, _: _closed(order),
-    ev.OrderCompleted: lambda order, _: _closed(order),
+    ev.OrderBooked: lambda _, event: {"erp_order_id": event.erp_order_id},
+    ev.OrderCancelled: _closed,
+    ev.OrderCompleted: _closed,
 }
-_PART_CHANGES: dict[type[Any], Callable[[Part, Any], Part]] = {
-    ev.PartLabelled: lambda part, event: replace(
-        part, sscc=event.sscc, label_sha256=event.documents[0] if event.documents else ""
-    ),
+_PART_CHANGES: dict[type[Any], Callable[[Part, Any], Fields]] = {
+    ev.PartLabelled: lambda _, event: {
+        "sscc": event.sscc,
+        "label_sha256": event.documents[0] if event.documents else "",
+    },
     ev.PartShipped: _part_shipped,
 }
 

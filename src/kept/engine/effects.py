@@ -73,10 +73,11 @@ class DeliveryEffects:
                 code="effect_content_changed",
             )
         if record.resolved == "unresolved":
+            searched_at = self.clock()
             adopted = await self._look_up(effect, record, find)
             if adopted is not None:
                 return adopted
-            self._guard_resend(effect, record, find is not None, honours_key, write_horizon)
+            self._guard_resend(effect, record, searched_at if find else None, honours_key, write_horizon)
         return await self._send(effect, record, send)
 
     async def _intend(self, effect: Effect, digest: str) -> EffectRecord:
@@ -101,19 +102,19 @@ class DeliveryEffects:
         return record
 
     def _guard_resend(
-        self, effect: Effect, record: EffectRecord, searched: bool, honours_key: bool, horizon: timedelta
+        self, effect: Effect, record: EffectRecord, searched_at: datetime | None, honours_key: bool, horizon: timedelta
     ) -> None:
-        """An empty search proves nothing while a lost request may still apply; a key makes that harmless."""
+        """An empty search proves nothing if a lost request might still apply after it; a key makes that harmless."""
         if honours_key:
             return
-        if not searched:
+        if searched_at is None:
             raise PermanentFault(
                 f"{effect.operation} at {effect.target} was sent without an answer, and {effect.target} has "
                 f"neither a key nor a search: look there for {effect.key}, then replay or discard",
                 code="unresolved_effect",
             )
         settles_at = record.last_sent_at + horizon
-        if self.clock() < settles_at:
+        if searched_at < settles_at:
             raise StillUncertain(settles_at, f"{effect.operation} at {effect.target} may still apply")
 
     async def _look_up(

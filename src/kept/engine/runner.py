@@ -38,6 +38,7 @@ class Limits:
     messages_per_read: int = 8  # times 50 ids: a batch of up to 400 amortises its statements fully
     in_flight_max: int = 800  # per step: two batches, so that one slow call never idles the loop
     settle_max: int = 500  # larger group commits gain nothing and hold locks longer
+    settles_at_once: int = 2  # one is written while PostgreSQL works on the other
     block_ms: int = 1000  # how long an idle loop waits: the most that a stop has to wait for it
     idle_ms: int = 8000  # a message untouched for this long belongs to a dead worker
     keep_every_s: float = 2.0  # a third of the idle time and less
@@ -95,14 +96,15 @@ class Runner:
         self._finished: deque[_Item] = deque()
         self._settle_now = asyncio.Event()
         self._in_flight: dict[str, set[asyncio.Task[None]]] = {name: set() for name in flow}
-        self._settling = False
+        self._settling = 0  # groups being committed
         self._stopping = asyncio.Event()
         self.counters = Counters()
 
     async def run(self) -> None:
         """Work until `stop`; then finish what is in flight, or hand it back. Raises what broke a loop."""
         loops = [asyncio.create_task(self._serve(step)) for step in self._flow.values()]
-        upkeep = [asyncio.create_task(loop()) for loop in (self._settle_loop, self._keep_loop, self._reclaim_loop)]
+        settlers = [self._settle_loop] * self._limits.settles_at_once
+        upkeep = [asyncio.create_task(loop()) for loop in (*settlers, self._keep_loop, self._reclaim_loop)]
         stop = asyncio.create_task(self._stopping.wait())
         everything: set[asyncio.Task[Any]] = {stop, *loops, *upkeep}
         ended, _ = await asyncio.wait(everything, return_when=asyncio.FIRST_COMPLETED)
@@ -216,10 +218,10 @@ class Runner:
             await self._settle_now.wait()
             self._settle_now.clear()
             while self._finished:
-                self._settling = True
+                self._settling += 1
                 count = min(len(self._finished), self._limits.settle_max)
                 await self._settle_group([self._finished.popleft() for _ in range(count)])
-                self._settling = False
+                self._settling -= 1
 
     async def _settle_group(self, items: list[_Item]) -> None:
         """One group commit. A poisonous settlement is found by halving; a lost server is left to redelivery."""

@@ -196,6 +196,11 @@ class Streams:
         """Begin counting at `value`."""
         await self._redis.set(f"kept:{{beat:{self._consumer}}}", value, ex=86_400)
 
+    @_translated
+    async def ping(self) -> None:
+        """Ask Redis for an answer. Raises BellUnavailable."""
+        await self._redis.ping()
+
     async def aclose(self) -> None:
         try:
             await self._redis.aclose()

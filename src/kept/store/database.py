@@ -31,6 +31,10 @@ _GONE = (
 )
 
 
+async def _keep_as_it_is(_: asyncpg.Connection) -> None:
+    """Nothing of ours outlives its transaction (no session locks, cursors or settings), so nothing needs resetting."""
+
+
 class Database:
     """A pool that opens when first used and heals after an outage."""
 
@@ -63,6 +67,7 @@ class Database:
                     max_size=self._connections_max,
                     command_timeout=_STATEMENT_TIMEOUT_S,
                     max_inactive_connection_lifetime=300,
+                    reset=_keep_as_it_is,
                     server_settings={"application_name": "kept", "timezone": "UTC"},
                 )
             return self._pool

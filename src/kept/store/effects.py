@@ -8,8 +8,8 @@ from datetime import timedelta
 import asyncpg
 
 from kept.engine.interfaces import EffectRecord, EffectStanding, Intent, StoreUnavailable
+from kept.store.appending import columns
 from kept.store.database import REPEATABLE, Database
-from kept.store.writing import columns
 
 # Longer than any call may take (timeouts are 10 s), so that a claim outlives the call made under it.
 LEASE = timedelta(seconds=20)

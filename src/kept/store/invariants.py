@@ -48,7 +48,7 @@ INVARIANTS: Mapping[str, str] = {
         SELECT o.id, o.state FROM orders o WHERE o.state IN ('booked', 'cancelling')
         AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.order_id = o.id AND p.state NOT IN ({_PART_ENDS}))""",
     "an accepted message is processed, on its way or dead": """
-        SELECT i.id FROM inbox i WHERE i.processed_at IS NULL
+        SELECT i.id FROM inbox i WHERE NOT EXISTS (SELECT 1 FROM message_ends e WHERE e.message_id = i.id)
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.kind = 'message' AND d.subject_id = i.id)
         AND NOT EXISTS (SELECT 1 FROM dead_letters l WHERE l.kind = 'message' AND l.subject_id = i.id)""",
     "no line shipped or cancelled beyond what was ordered": """

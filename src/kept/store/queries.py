@@ -87,8 +87,8 @@ class Queries:
         """Everything that is known of an order, in time: messages, facts, effects' attempts, calls."""
         async with self._database.connection() as connection:
             messages = await connection.fetch(
-                "SELECT received_at AS at, source, external_key, outcome, correlation_id FROM inbox"
-                " WHERE order_id = $1",
+                "SELECT i.received_at AS at, i.source, i.external_key, e.outcome, i.correlation_id"
+                " FROM message_ends e JOIN inbox i ON i.id = e.message_id WHERE e.order_id = $1",
                 order_id,
             )
             facts = await connection.fetch(

@@ -15,7 +15,7 @@ from datetime import datetime
 import asyncpg
 
 from kept.engine.delivery import Advance, Bury, Reschedule, Ring, Settling
-from kept.store import writing
+from kept.store import appending, writing
 from kept.store.database import REPEATABLE, Database
 from kept.store.ids import Ids
 from kept.store.loading import Orders
@@ -83,21 +83,20 @@ class Settler:
         delivery_ids: Sequence[int],
         now: datetime,
     ) -> None:
-        await writing.write_observations(connection, group.settlings)
+        await appending.write_observations(connection, group.settlings)
         mine = await self._lock(connection, group)
         self._drop_foreign(group, mine)
         await self._create_orders(connection, group, now)
         await self._reserve(connection, group)
         changes = group.changes
-        await writing.insert_contents(connection, changes)
-        await writing.end_messages(connection, changes, now)
-        existing = [c.evolution.order for c in changes if c.evolution is not None and not c.new_order and c.in_tables]
-        await writing.update_orders(connection, existing, now)
+        await appending.append_contents(connection, changes)
+        await appending.append_ends(connection, changes, now)
+        await writing.update_orders(connection, changes, now)
         await writing.update_lines(connection, changes)
         await writing.insert_parts(connection, changes, part_ids, now)
         await writing.update_parts(connection, changes, now)
-        await writing.insert_documents(connection, changes, now)
-        await writing.insert_ledger(connection, changes, now)
+        await appending.append_documents(connection, changes, now)
+        await appending.append_ledger(connection, changes, now)
         await apply_moves(connection, changes, now)
         await self._end_deliveries(connection, changes)
         await self._begin_deliveries(connection, group, delivery_ids, now)
@@ -170,7 +169,7 @@ class Settler:
             await connection.execute(
                 "DELETE FROM deliveries d USING unnest($1::text[], $2::bigint[]) AS x(kind, subject_id)"
                 " WHERE d.kind = x.kind AND d.subject_id = x.subject_id",
-                *writing.columns(sorted(ended), 2),
+                *appending.columns(sorted(ended), 2),
             )
 
     async def _begin_deliveries(
@@ -179,8 +178,8 @@ class Settler:
         nexts = [upcoming for change in group.changes for upcoming in change.nexts]
         if not nexts:
             return
-        rows = [_delivery_row(i, upcoming) for i, upcoming in zip(ids, nexts, strict=False)]
-        await connection.execute(_INSERT_DELIVERIES, *writing.columns(rows, 8), now)
+        rows = [_delivery_row(i, upcoming, now) for i, upcoming in zip(ids, nexts, strict=False)]
+        await appending.copy(connection, "deliveries", _DELIVERY, rows)
         group.rings.extend(Ring(i, n.step, n.urgency) for i, n in zip(ids, nexts, strict=False))
 
     async def _reschedule(self, connection: asyncpg.Connection, group: _Group, mine: set[int]) -> None:
@@ -196,7 +195,7 @@ class Settler:
             if isinstance(s.settlement, Reschedule) and s.delivery.id in mine
         ]
         if rows:
-            await connection.execute(_RESCHEDULE, *writing.columns(rows, 5))
+            await connection.execute(_RESCHEDULE, *appending.columns(rows, 5))
 
     async def _take_again(self, connection: asyncpg.Connection, group: _Group) -> None:
         """Let deliveries be worked on at once again: free, rung for, no attempt counted."""
@@ -213,14 +212,14 @@ class Settler:
         rows = [_letter_row(s, s.settlement) for s in settlings if isinstance(s.settlement, Bury)]
         if not rows:
             return
-        await connection.execute(_INSERT_LETTERS, *writing.columns(rows, 10), now)
+        await connection.execute(_INSERT_LETTERS, *appending.columns(rows, 10), now)
         await connection.execute(
             "DELETE FROM deliveries WHERE id = ANY($1::bigint[])",
             [s.delivery.id for s in settlings if isinstance(s.settlement, Bury)],
         )
 
 
-def _delivery_row(delivery_id: int, upcoming: NextDelivery) -> tuple[object, ...]:
+def _delivery_row(delivery_id: int, upcoming: NextDelivery, now: datetime) -> tuple[object, ...]:
     return (
         delivery_id,
         upcoming.kind,
@@ -230,6 +229,7 @@ def _delivery_row(delivery_id: int, upcoming: NextDelivery) -> tuple[object, ...
         upcoming.urgency,
         upcoming.deadline,
         upcoming.correlation_id,
+        now,
     )
 
 
@@ -250,12 +250,17 @@ def _letter_row(settling: Settling, bury: Bury) -> tuple[object, ...]:
     )
 
 
-_INSERT_DELIVERIES = """
-INSERT INTO deliveries (id, kind, subject_id, order_id, step, urgency, deadline, correlation_id, due_at, queued_at)
-SELECT a, b, c, d, e, f, g, h, $9::timestamptz, now()
-FROM unnest($1::bigint[], $2::text[], $3::bigint[], $4::bigint[], $5::text[], $6::int[], $7::timestamptz[],
-            $8::text[]) AS x(a, b, c, d, e, f, g, h)
-"""
+_DELIVERY = (
+    "id",
+    "kind",
+    "subject_id",
+    "order_id",
+    "step",
+    "urgency",
+    "deadline",
+    "correlation_id",
+    "due_at",
+)
 _RESCHEDULE = """
 UPDATE deliveries d SET due_at = x.due_at, attempts = x.attempts, waiting_since = x.waiting_since,
        last_error = x.reason, claimed_until = NULL, queued_at = NULL

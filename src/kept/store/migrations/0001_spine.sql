@@ -1,5 +1,6 @@
 -- The spine: inbox, orders and their parts, ledger, deliveries, effects, stock, dead letters.
--- Rows are written in sets; ids come from sequences in blocks, so gaps are ordinary.
+-- Rows are written in sets; ids come from sequences in blocks, so gaps are ordinary. Columns that change
+-- with every step stand in no index, so that an update stays within its page.
 
 CREATE TABLE installation (
     only_row boolean PRIMARY KEY DEFAULT true CHECK (only_row),
@@ -22,12 +23,17 @@ CREATE TABLE inbox (
     body           bytea NOT NULL,
     correlation_id text NOT NULL,
     received_at    timestamptz NOT NULL,
-    processed_at   timestamptz,
-    outcome        text,                   -- what it came to, once processed
-    order_id       bigint,
     UNIQUE (source, external_key)
 );
-CREATE INDEX inbox_order ON inbox (order_id) WHERE order_id IS NOT NULL;
+
+-- What a message came to, once it is processed. Apart from the inbox, whose wide rows never change.
+CREATE TABLE message_ends (
+    message_id   bigint PRIMARY KEY,
+    order_id     bigint,
+    outcome      text NOT NULL,
+    processed_at timestamptz NOT NULL
+);
+CREATE INDEX message_ends_order ON message_ends (order_id) WHERE order_id IS NOT NULL;
 
 -- A channel message's canonical content; immutable. An order's content in force is that of its message_id.
 CREATE TABLE contents (
@@ -64,7 +70,6 @@ CREATE TABLE orders (
     updated_at     timestamptz NOT NULL,
     UNIQUE (account, external_id)
 ) WITH (fillfactor = 70);
-CREATE INDEX orders_state ON orders (state);
 
 CREATE TABLE order_lines (
     order_id  bigint NOT NULL,
@@ -127,7 +132,7 @@ CREATE TABLE deliveries (
     urgency        smallint NOT NULL,
     deadline       timestamptz NOT NULL,
     due_at         timestamptz NOT NULL,
-    queued_at      timestamptz,            -- rung for; NULL: the relay has to
+    queued_at      timestamptz DEFAULT now(),  -- rung for; NULL: the relay has to
     attempts       integer NOT NULL DEFAULT 0,
     waiting_since  timestamptz,
     epoch          integer NOT NULL DEFAULT 0,
@@ -135,7 +140,7 @@ CREATE TABLE deliveries (
     correlation_id text NOT NULL,
     last_error     text NOT NULL DEFAULT '',
     UNIQUE (kind, subject_id)
-);
+) WITH (fillfactor = 70);
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE queued_at IS NULL;
 
 -- Changes outside, written ahead of being sent.
@@ -154,7 +159,6 @@ CREATE TABLE effects (
     correlation_id text NOT NULL
 ) WITH (fillfactor = 70);
 CREATE INDEX effects_order ON effects (order_id);
-CREATE INDEX effects_open ON effects (last_sent_at) WHERE status IN ('intended', 'unknown');
 
 CREATE TABLE effect_attempts (
     key           text NOT NULL,

@@ -42,8 +42,10 @@ class Amounts:
             exponent(order.currency)
         except MoneyError as error:
             raise BadMessage(str(error), where="$.currency") from error
-        total = order.total_price if order.current_total_price is None else order.current_total_price
-        self.total_minor = self._minor(total, "$.current_total_price")
+        if order.current_total_price is None:
+            self.total_minor = self._minor(order.total_price, "$.total_price")
+        else:
+            self.total_minor = self._minor(order.current_total_price, "$.current_total_price")
         refunded = self._refunded(order)
         discounts = self._discounts(order)
         self.lines = [

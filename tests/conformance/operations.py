@@ -1,0 +1,199 @@
+"""Every operation of every port, over every connector, in one form that the suite can run."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+import httpx2
+
+from kept.connectors.http import HttpTargets
+from kept.connectors.registry import build_centre, build_channel, build_erp
+from kept.domain.events import Package, ShippedLine
+from kept.domain.order import Address
+from kept.ports import (
+    Centre,
+    Confirmation,
+    ConfirmShipment,
+    Erp,
+    FulfilmentRequest,
+    RequestLine,
+    SalesOrder,
+    SalesOrderLine,
+    ShipmentPosting,
+)
+from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
+from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
+from tests.conformance.wire import Wire
+
+AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
+KEY = "K7Q2F-000000123:step:1"
+REFERENCE = "K7Q2F-000000123"
+PART = "K7Q2F-000000123-1"
+ADDRESS = Address("Zoë Weiß", "Quai 1", "", "Lyon", "", "69002", "FR")
+PACKAGE = Package("006141411234567890", "UPS", "1Z999", 700, (ShippedLine(1, "S1", 2), ShippedLine(2, "S2", 3)))
+ORDER = SalesOrder(
+    REFERENCE, "shop", "#1001", "C-1", "EUR", AT, ADDRESS, (SalesOrderLine(1, "S1", 2, 1000, 0, 100),), 500, 0, 2600
+)
+POSTING = ShipmentPosting(REFERENCE, PART, AT, (PACKAGE,))
+REQUEST = FulfilmentRequest(PART, REFERENCE, "ground", AT, ADDRESS, PACKAGE.sscc, "ab" * 32, (RequestLine(1, "S1", 2),))
+CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
+TIMEOUT_S = 5.0
+AT_ONCE = 3
+
+Perform = Callable[[], Awaitable[object]]
+
+
+@dataclass(slots=True)
+class Bench:
+    """One operation, ready to run. `find` and `documents` are None for what only reads."""
+
+    wire: Wire
+    targets: HttpTargets
+    perform: Perform
+    find: Perform | None = None
+    documents: Callable[[], int] | None = None
+    honours_key: bool = True
+    key_travels: bool = True
+
+
+Builder = Callable[[Path, Callable[[], float], float], Bench]
+
+
+def erp(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", *, key_travels: bool = True) -> Builder:
+    """A bench for an operation of the REST ERP; `kind` is the document that it makes."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = FakeErp()
+        wire, targets = connect(vendor, clock, lambda request: True)
+        settings = ErpSettings("rest", "http://erp.test", secret(folder, "erp"), timeout_s, AT_ONCE)
+        perform, find = of(build_erp("main", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind, key_travels=key_travels)
+
+    return build
+
+
+def centre(of: Callable[[Centre], tuple[Perform, Perform | None]], kind: str = "") -> Builder:
+    """A bench for an operation of the REST centre."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = FakeCentre()
+        wire, targets = connect(vendor, clock, lambda request: True)
+        settings = CentreSettings(
+            "rest",
+            "UTC",
+            "16:00",
+            AddressSettings("East", "1 Dock Rd", "Newark", "07102", "US"),
+            (ServiceSettings("ground", 4, 700, 90),),
+            base_url="http://centre.test",
+            token=secret(folder, "centre"),
+            webhook_secrets=(secret(folder, "webhook", "whsec_c2VjcmV0"),),
+            timeout_s=timeout_s,
+            requests_at_once=AT_ONCE,
+        )
+        perform, find = of(build_centre("east", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind)
+
+    return build
+
+
+def channel(kind: str, vendor_type: Callable[[], Vendor]) -> Builder:
+    """A bench for confirming a shipment to a channel of type `kind`."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = vendor_type()
+        wire, targets = connect(vendor, clock, _changes)
+        settings = ChannelSettings(
+            kind,
+            "http://channel.test",
+            (secret(folder, "webhook", "whsec_c2VjcmV0"),),
+            secret(folder, "channel"),
+            timeout_s,
+            AT_ONCE,
+        )
+        port: ConfirmShipment | None = build_channel("shop", settings, targets).confirm
+        assert port is not None
+        made = bench(
+            wire,
+            targets,
+            lambda: port.confirm(CONFIRMATION, KEY),
+            lambda: port.find(CONFIRMATION),
+            vendor,
+            "confirmations",
+        )
+        made.honours_key = port.honours_key
+        return made
+
+    return build
+
+
+def connect(
+    vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
+) -> tuple[Wire, HttpTargets]:
+    wire = Wire(vendor.transport(), hits)
+    return wire, HttpTargets(transport=wire, clock=clock)
+
+
+def bench(
+    wire: Wire,
+    targets: HttpTargets,
+    perform: Perform,
+    find: Perform | None,
+    vendor: Vendor,
+    kind: str,
+    *,
+    key_travels: bool = True,
+) -> Bench:
+    documents = (lambda: vendor.count(kind)) if kind else None
+    return Bench(wire, targets, perform, find, documents, key_travels=key_travels)
+
+
+def secret(folder: Path, name: str, value: str = "") -> str:
+    """A `file:` reference to a secret made for the test."""
+    path = folder / name
+    path.write_text(value or f"token-of-{name}", encoding="utf-8")
+    return f"file:{path}"
+
+
+def _changes(request: httpx2.Request) -> bool:
+    """Whether a request to a channel changes something: GraphQL queries are POSTs as well."""
+    return request.method == "POST" and (b"query" not in request.content or b"mutation" in request.content)
+
+
+WRITES: dict[str, Builder] = {
+    "erp.book": erp(
+        lambda erp: (lambda: erp.booking.book(ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)), "orders"
+    ),
+    "erp.post_shipment": erp(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(POSTING, KEY),
+            lambda: erp.shipments.find_shipment(POSTING),
+        ),
+        "shipments",
+    ),
+    "erp.withdraw": erp(lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals"),
+    "erp.resolve_customer": erp(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers",
+        key_travels=False,  # a PUT under a name that is the key
+    ),
+    "centre.request": centre(
+        lambda centre: (
+            lambda: centre.requests.request(REQUEST, KEY),
+            lambda: centre.requests.find_request(PART),
+        ),
+        "requests",
+    ),
+    "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
+    "channel.inhouse": channel("inhouse", FakeInhouse),
+    "channel.shopify": channel("shopify", FakeShop),
+}
+READS: dict[str, Builder] = {
+    "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "erp.find_order": erp(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
+    "centre.find_request": centre(lambda centre: (lambda: centre.requests.find_request(PART), None)),
+    "centre.stock": centre(lambda centre: (lambda: centre.stock.stock(), None)),
+}

@@ -1,0 +1,43 @@
+"""What tests on real servers share."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Iterator
+
+import pytest
+
+from kept.store.database import Database
+from tests.servers import Servers
+
+
+@pytest.fixture(scope="session")
+def servers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Servers]:
+    """One PostgreSQL and one Redis a test process (under xdist: a worker), destroyed at the end."""
+    running = Servers.start(tmp_path_factory.mktemp("servers"))
+    yield running
+    running.destroy()
+
+
+@pytest.fixture
+async def database_url(servers: Servers) -> AsyncIterator[str]:
+    """A migrated database of this test's own."""
+    servers.ensure_running()
+    async with servers.new_database() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def redis_url(servers: Servers) -> AsyncIterator[str]:
+    """Redis, empty."""
+    servers.ensure_running()
+    async with servers.redis_client() as client:
+        await client.flushall()
+    yield servers.redis.url
+
+
+@pytest.fixture
+async def database(database_url: str) -> AsyncIterator[Database]:
+    """The test's own look at its database."""
+    opened = Database(database_url, connections_max=4)
+    yield opened
+    await opened.close()

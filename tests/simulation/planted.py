@@ -1,0 +1,63 @@
+"""The list of planted bugs: each breaks one rule, and has to be found within its number of schedules."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import dataclass
+
+from . import planted_engine as engine
+from . import planted_store as store
+from .planted_engine import Bugged
+from .store import SimStore
+from .world import World
+
+
+@dataclass(frozen=True, slots=True)
+class PlantedBug:
+    """`within` is about four times the number of schedules that it took, counted from seed 0."""
+
+    name: str
+    within: int
+    rule: type[SimStore] = SimStore
+    patch: Callable[[], Bugged] = nullcontext
+    faults_only: tuple[str, ...] = ()
+
+    @contextmanager
+    def planted(self) -> Iterator[type[World]]:
+        """A type of world that has the bug, while the context lasts."""
+        bugged = type("BuggedWorld", (World,), {"store_type": self.rule, "faults_only": frozenset(self.faults_only)})
+        with self.patch():
+            yield bugged
+
+
+_LATE_AND_SLOW = ("cut_late", "stall_after")
+
+PLANTED = (
+    PlantedBug("a settlement is not fenced", 100, rule=store.NoFencing),
+    PlantedBug("a claim is not checked", 100, rule=store.NoClaimCheck),
+    PlantedBug("a claim does not raise the epoch", 100, rule=store.EpochStays),
+    PlantedBug("an old attempt's result counts", 100, rule=store.OldResultsCount),
+    PlantedBug("a confirmed effect may be unlearned", 100, rule=store.ConfirmedMayBeLost),
+    PlantedBug("an effect's result is not stored", 100, rule=store.ResultNotStored),
+    PlantedBug("a settled delivery stays", 100, rule=store.DeliveryStays),
+    PlantedBug("the next delivery comes in a later commit", 100, rule=store.NextDeliveryLater),
+    PlantedBug("a stale settlement frees another's claim", 100, rule=store.StaleFreesClaim),
+    PlantedBug("lost rings are not swept up", 100, rule=store.SweepFindsNothing),
+    PlantedBug("the relay never rings", 100, patch=engine.relay_never_rings),
+    PlantedBug("acknowledged before the commit", 100, patch=engine.acknowledges_before_the_commit),
+    PlantedBug("a new key per attempt", 100, patch=engine.new_key_per_attempt),
+    PlantedBug("sent again without a search", 100, patch=engine.sends_again_without_a_search),
+    PlantedBug("the write horizon is ignored", 100, patch=engine.ignores_the_write_horizon),
+    PlantedBug(
+        "an empty search is judged by its end",
+        100,
+        patch=engine.judges_an_empty_search_by_its_end,
+        faults_only=_LATE_AND_SLOW,
+    ),
+    PlantedBug("an unknown result is taken for a refusal", 100, patch=engine.takes_an_unknown_result_for_a_refusal),
+    PlantedBug("sent again where only a person can tell", 100, patch=engine.sends_again_where_only_a_person_can_tell),
+    PlantedBug("sent before the intent", 100, patch=engine.sends_before_the_intent),
+    PlantedBug("a confirmed effect is sent again", 100, patch=engine.sends_again_what_is_confirmed),
+    PlantedBug("work goes on without the claim", 100, patch=engine.goes_on_without_the_claim),
+)

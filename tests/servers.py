@@ -99,7 +99,7 @@ class Servers:
     async def new_database(self, *, migrated: bool = True) -> AsyncIterator[str]:
         """A database of one's own, dropped at the end; yields its DSN."""
         name = f"test_{secrets.token_hex(6)}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template1'}")
+        await self._administer(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template1'} STRATEGY file_copy")
         try:
             yield self.dsn_of(name)
         finally:

@@ -192,10 +192,10 @@ async def test_a_vendor_that_hangs_is_given_up(name: str, tmp_path: Path, clock:
 @pytest.mark.parametrize("name", EVERY)
 async def test_no_more_calls_are_open_at_once_than_the_settings_allow(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
-    bench.wire.gate = asyncio.Event()
+    bench.wire.gate, bench.wire.crowd = asyncio.Event(), AT_ONCE
     tasks = [asyncio.ensure_future(bench.perform()) for _ in range(AT_ONCE * 3)]
-    while bench.wire.open_now < AT_ONCE:
-        await asyncio.wait(tasks, timeout=0)
+    async with asyncio.timeout(TIMEOUT_S):
+        await bench.wire.crowded.wait()
     bench.wire.gate.set()
     await asyncio.gather(*tasks, return_exceptions=True)
     assert bench.wire.open_most == AT_ONCE

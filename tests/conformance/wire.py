@@ -56,7 +56,9 @@ class Wire(httpx2.AsyncBaseTransport):
         self.requests: list[httpx2.Request] = []
         self.troubles: deque[Trouble] = deque()
         self.open_now = self.open_most = 0
-        self.gate: asyncio.Event | None = None
+        self.gate: asyncio.Event | None = None  # while it is there, requests wait for it
+        self.crowd = 0  # so many requests open at once set `crowded`
+        self.crowded = asyncio.Event()
         self._vendor = vendor
         self._hits = hits
 
@@ -64,6 +66,8 @@ class Wire(httpx2.AsyncBaseTransport):
         self.requests.append(request)
         self.open_now += 1
         self.open_most = max(self.open_most, self.open_now)
+        if self.open_now == self.crowd:
+            self.crowded.set()
         try:
             if self.gate is not None:
                 await self.gate.wait()

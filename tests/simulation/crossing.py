@@ -72,7 +72,7 @@ class Crossing:
             case "crash":
                 return CRASH
             case "freeze":  # beyond its lease: somebody else takes over, and then it goes on
-                return self.unrest(LEASE_MS + self.stepper.random.randint(1, LEASE_MS))
+                return self.unrest(LEASE_MS + self.stepper.random.randint(1, 2 * LEASE_MS))
             case "stall":
                 return self.unrest(self.stepper.random.randint(500, LEASE_MS - 1000))
             case _:

@@ -31,14 +31,16 @@ class PlantedBug:
             yield bugged
 
 
+# Bugs that need several faults of few kinds to meet.
+_LATE_REFUSAL = ("refused_for_now", "freeze_before", "cut_done")
 _LATE_AND_SLOW = ("cut_late", "stall_after")
 
 PLANTED = (
     PlantedBug("a settlement is not fenced", 100, rule=store.NoFencing),
     PlantedBug("a claim is not checked", 100, rule=store.NoClaimCheck),
     PlantedBug("a claim does not raise the epoch", 100, rule=store.EpochStays),
-    PlantedBug("an old attempt's result counts", 100, rule=store.OldResultsCount),
-    PlantedBug("a confirmed effect may be unlearned", 100, rule=store.ConfirmedMayBeLost),
+    PlantedBug("an old attempt's result counts", 100, rule=store.OldResultsCount, faults_only=_LATE_REFUSAL),
+    PlantedBug("a confirmed effect may be unlearned", 100, rule=store.ConfirmedMayBeLost, faults_only=_LATE_REFUSAL),
     PlantedBug("an effect's result is not stored", 100, rule=store.ResultNotStored),
     PlantedBug("a settled delivery stays", 100, rule=store.DeliveryStays),
     PlantedBug("the next delivery comes in a later commit", 100, rule=store.NextDeliveryLater),
@@ -48,7 +50,7 @@ PLANTED = (
     PlantedBug("acknowledged before the commit", 100, patch=engine.acknowledges_before_the_commit),
     PlantedBug("a new key per attempt", 100, patch=engine.new_key_per_attempt),
     PlantedBug("sent again without a search", 100, patch=engine.sends_again_without_a_search),
-    PlantedBug("the write horizon is ignored", 100, patch=engine.ignores_the_write_horizon),
+    PlantedBug("the write horizon is ignored", 100, patch=engine.ignores_the_write_horizon, faults_only=_LATE_AND_SLOW),
     PlantedBug(
         "an empty search is judged by its end",
         100,

@@ -90,5 +90,5 @@ class Letter:
     resolved: bool = False
 
 
-class Broken(AssertionError):
-    """The engine broke its promise."""
+class Broken(BaseException):
+    """The engine broke its promise. No `except Exception` of the engine may take it for a fault."""

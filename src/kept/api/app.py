@@ -16,7 +16,7 @@ from starlette.responses import Response
 from kept.api import docs, operations, status, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
-from kept.api.problems import Problem
+from kept.api.problems import Problem, places_of
 from kept.connectors.registry import Connectors
 from kept.engine.streams import Streams
 from kept.settings import Settings
@@ -105,8 +105,7 @@ async def _http_exception(_: Request, error: Exception) -> Response:
 async def _invalid(_: Request, error: Exception) -> Response:
     """Where the request was wrong, without echoing what was sent."""
     assert isinstance(error, RequestValidationError)
-    places = ", ".join(".".join(map(str, found["loc"])) + f" ({found['type']})" for found in error.errors()[:5])
-    return Problem(422, "Invalid request", f"Wrong or missing: {places}").response()
+    return Problem(422, "Invalid request", f"Wrong or missing: {places_of(error.errors())}").response()
 
 
 async def ready(services: Services) -> dict[str, str]:

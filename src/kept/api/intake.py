@@ -22,6 +22,8 @@ log = structlog.get_logger("kept.api.intake")
 
 # One commit takes a few milliseconds; whatever arrives meanwhile shares the next one.
 _GROUP_MAX = 200
+# While one group is being committed the next is already on its way.
+_COMMITS_AT_ONCE = 2
 # A sender's own id is some dozens of characters; from about 2,700 bytes on it would fit no index row.
 _KEY_CHARS_MAX = 300
 # Kept with the message; everything else (cookies, authorisation) is left behind.
@@ -48,7 +50,7 @@ class Intake:
         self._bell = bell
         self._sources = sources
         self._waiting: list[tuple[Arrival, asyncio.Future[Receipt]]] = []
-        self._committing = False
+        self._committing = 0
         self._tasks: set[asyncio.Task[None]] = set()
 
     async def accept(self, name: str, message: Incoming, now: datetime) -> Receipt:
@@ -96,8 +98,8 @@ class Intake:
         )
         future: asyncio.Future[Receipt] = asyncio.get_running_loop().create_future()
         self._waiting.append((arrival, future))
-        if not self._committing:
-            self._committing = True
+        if self._committing < _COMMITS_AT_ONCE:
+            self._committing += 1
             asyncio.get_running_loop().call_soon(self._start_commits)
         receipt = await future
         correlation_id.set(receipt.correlation_id)
@@ -113,7 +115,7 @@ class Intake:
         while self._waiting:
             group, self._waiting = self._waiting[:_GROUP_MAX], self._waiting[_GROUP_MAX:]
             await self._commit(group)
-        self._committing = False
+        self._committing -= 1
 
     async def _commit(self, group: Sequence[tuple[Arrival, asyncio.Future[Receipt]]]) -> None:
         try:

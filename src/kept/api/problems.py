@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 import orjson
 from starlette.responses import Response
 
@@ -13,6 +16,17 @@ MEDIA_TYPE = "application/problem+json"
 def json_response(value: object, status: int = 200) -> Response:
     """A JSON answer, written by orjson."""
     return Response(orjson.dumps(value), status, media_type="application/json")
+
+
+def places_of(errors: Sequence[Mapping[str, Any]]) -> str:
+    """Where a request was wrong, by pydantic's account of it, without echoing anything that was sent."""
+    return ", ".join(f"{_place(error)} ({error['type']})" for error in errors[:5])
+
+
+def _place(error: Mapping[str, Any]) -> str:
+    # The name of a member that we don't know is the caller's own text.
+    known = error["loc"][:-1] if error["type"] == "extra_forbidden" else error["loc"]
+    return ".".join(map(str, known)) or "body"
 
 
 class Problem(Exception):

@@ -306,7 +306,15 @@ class HttpTargets:
         self, name: str, base_url: str, *, timeout_s: float, requests_at_once: int, headers: Mapping[str, str]
     ) -> HttpTarget:
         """A target; no connection is made before its first call."""
-        target = HttpTarget(name, base_url, timeout_s=timeout_s, requests_at_once=requests_at_once, headers=headers)
+        target = HttpTarget(
+            name,
+            base_url,
+            timeout_s=timeout_s,
+            requests_at_once=requests_at_once,
+            headers=headers,
+            clock=self._clock,
+            transport=self._transport,
+        )
         self._opened.append(target)
         return target
 

@@ -60,7 +60,24 @@ def test_a_digit_far_behind_the_point_is_not_dropped() -> None:
 
 @pytest.mark.parametrize(
     "amount",
-    ["", ".", "-", "abc", "NaN", "Infinity", "1,000.00", "1_000", " 10", "10 ", "10\n", "0x10", "1e3", "1E+2", "٣", "--1"],
+    [
+        "",
+        ".",
+        "-",
+        "abc",
+        "NaN",
+        "Infinity",
+        "1,000.00",
+        "1_000",
+        " 10",
+        "10 ",
+        "10\n",
+        "0x10",
+        "1e3",
+        "1E+2",
+        "٣",
+        "--1",
+    ],
 )
 def test_what_is_no_plain_decimal_number_is_refused(amount: str) -> None:
     with pytest.raises(MoneyError, match="not a decimal number"):

@@ -228,7 +228,9 @@ def _normalise(account: str, message: Incoming, received_at: datetime) -> OrderC
     return msgspec.json.decode(message.body, type=OrderContent) if message.body else None
 
 
-def channel_message(number: int, said: OrderContent | None = None, *, body: bytes = b"", source: str = "shop") -> Message:
+def channel_message(
+    number: int, said: OrderContent | None = None, *, body: bytes = b"", source: str = "shop"
+) -> Message:
     """A channel's message, normalised if its content is given."""
     return Message(number, source, {}, body, NOW, f"corr-{number}", said)
 

@@ -22,7 +22,7 @@ setup: .venv/.stamp-dev ## install everything that development needs into .venv
 run: .venv/.stamp-run ## run Kept with a simulated world feeding it orders; Ctrl-C ends it
 	@exec $(BIN)/kept up --demo
 
-demo: .venv/.stamp-run ## show one order's path, and end
+demo: .venv/.stamp-run ## 500 orders with faults on, then a summary and the audit
 	@exec $(BIN)/kept demo
 
 test: .venv/.stamp-dev ## run the tests (PYTEST_ARGS="..." for a choice of them)

@@ -25,8 +25,9 @@ PAGE = Path(__file__).resolve().parent.parent / "docs" / "lifecycle.md"
 HEAD = """\
 # Lifecycles
 
-Made by `python scripts/lifecycle_diagram.py` from the tables in `src/kept/domain/lifecycle.py`; a test fails when the
-two differ, so change the tables and run it again. What is not drawn here can't happen: there is no way round the tables.
+Made by `python scripts/lifecycle_diagram.py` from the tables in `src/kept/domain/lifecycle.py`; a test fails when
+the two differ, so change the tables and run it again. What is not drawn here can't happen: there is no way round
+the tables.
 """
 
 # What stands above each diagram: title, what it is of, its first states.

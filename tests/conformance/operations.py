@@ -195,5 +195,5 @@ READS: dict[str, Builder] = {
     "erp.find_order": erp(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "centre.find_request": centre(lambda centre: (lambda: centre.requests.find_request(PART), None)),
-    "centre.stock": centre(lambda centre: (lambda: centre.stock.stock(), None)),
+    "centre.stock": centre(lambda centre: (centre.stock.stock, None)),
 }

@@ -148,8 +148,8 @@ async def test_every_call_carries_correlation_trace_and_token(name: str, tmp_pat
         assert request.headers["x-correlation-id"] == CORRELATION
         trace = traceparent(CORRELATION, "any").split("-")[1]
         assert request.headers["traceparent"].split("-")[1] == trace
-        token = request.headers.get("authorization") or request.headers.get("x-shopify-access-token", "")
-        assert token.startswith(("Bearer token-of-", "token-of-"))
+        token = request.headers.get("authorization") or request.headers["x-shopify-access-token"]
+        assert "token-of-" in token
 
 
 @pytest.mark.parametrize("name", WRITES)

@@ -54,7 +54,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
     def __init__(self, vendor: httpx2.AsyncBaseTransport, hits: Callable[[httpx2.Request], bool]) -> None:
         self.requests: list[httpx2.Request] = []
-        self.troubles: deque[Trouble] = deque()
+        self.troubles: deque[Trouble | None] = deque()  # one for each request that they hit; None lets it pass
         self.open_now = self.open_most = 0
         self.gate: asyncio.Event | None = None  # while it is there, requests wait for it
         self.crowd = 0  # so many requests open at once set `crowded`

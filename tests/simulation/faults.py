@@ -48,7 +48,8 @@ class Faults:
         self._fired = fired
         self._rate = random.choice((0.03, 0.1, 0.2, 0.35))
         share = random.choice((0.3, 0.7, 1.0))
-        self._enabled = only or frozenset(kind for kind in _KINDS if random.random() < share)
+        enabled = only or frozenset(kind for kind in _KINDS if random.random() < share)
+        self._kinds_at = {boundary: [k for k in kinds if k in enabled] for boundary, kinds in KINDS_AT.items()}
         self._left = random.randint(1, STRIKES_MAX)
 
     def draw(self, boundary: str, now_ms: int) -> str:
@@ -56,11 +57,10 @@ class Faults:
         if self._left <= 0 or now_ms >= HEAL_AT_MS:
             return ""
         rate = self._rate * _WEIGHT.get(boundary, 1.0)
-        if self._random.random() >= rate:
+        kinds = self._kinds_at[boundary]
+        if not kinds or self._random.random() >= rate:
             return ""
-        kind = self._random.choice(KINDS_AT[boundary])
-        if kind not in self._enabled:
-            return ""
+        kind = self._random.choice(kinds)
         self._left -= 1
         self._fired[kind, boundary] += 1
         return kind

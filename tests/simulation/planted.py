@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from datetime import timedelta
 
 from . import planted_engine as engine
 from . import planted_store as store
 from .planted_engine import Bugged
 from .store import SimStore
+from .target import HORIZON
 from .world import World
 
 
@@ -22,13 +24,17 @@ class PlantedBug:
     rule: type[SimStore] = SimStore
     patch: Callable[[], Bugged] = nullcontext
     faults_only: tuple[str, ...] = ()
+    horizon: timedelta = HORIZON
 
     @contextmanager
     def planted(self) -> Iterator[type[World]]:
         """A type of world that has the bug, while the context lasts."""
-        bugged = type("BuggedWorld", (World,), {"store_type": self.rule, "faults_only": frozenset(self.faults_only)})
         with self.patch():
-            yield bugged
+            yield type("BuggedWorld", (self.sound(),), {"store_type": self.rule})
+
+    def sound(self) -> type[World]:
+        """The same type of world without the bug."""
+        return type("FocusedWorld", (World,), {"faults_only": frozenset(self.faults_only), "horizon": self.horizon})
 
 
 # Bugs that need several faults of few kinds to meet.
@@ -39,7 +45,14 @@ PLANTED = (
     PlantedBug("a settlement is not fenced", 100, rule=store.NoFencing),
     PlantedBug("a claim is not checked", 100, rule=store.NoClaimCheck),
     PlantedBug("a claim does not raise the epoch", 100, rule=store.EpochStays),
-    PlantedBug("an old attempt's result counts", 100, rule=store.OldResultsCount, faults_only=_LATE_REFUSAL),
+    PlantedBug(
+        "an old attempt's result counts",
+        100,
+        rule=store.OldResultsCount,
+        faults_only=_LATE_REFUSAL,
+        # Over before the first lease is, so that the second attempt sends while the first one's refusal is late.
+        horizon=timedelta(seconds=8),
+    ),
     PlantedBug("a confirmed effect may be unlearned", 100, rule=store.ConfirmedMayBeLost, faults_only=_LATE_REFUSAL),
     PlantedBug("an effect's result is not stored", 100, rule=store.ResultNotStored),
     PlantedBug("a settled delivery stays", 100, rule=store.DeliveryStays),

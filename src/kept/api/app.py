@@ -77,6 +77,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         lifespan=lifespan,
         docs_url=None,  # FastAPI's own pages load script from elsewhere
         redoc_url=None,
+        telemetry={"tracing": False, "metrics": False, "logs": False},  # asked for at every request, used by none
     )
     app.state.services = services
     app.state.ready = lambda: ready(services)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+import orjson
 import pytest
 
 from kept.store.database import Database
@@ -40,12 +41,14 @@ async def test_a_malformed_body_is_dead_lettered_by_normalise_with_the_position(
 
 
 async def test_a_wrong_field_is_named_by_its_path(api: Api) -> None:
+    order = orjson.loads(shop_order())
+    order["line_items"][0]["quantity"] = "1"
     async with normalising(api):
-        assert (await api.sell(b'{"id": "x"}')).status_code == 202
+        assert (await api.sell(orjson.dumps(order))).status_code == 202
         await all_messages_ended(api)
     letter = (await api.client.get("/v1/dead-letters")).json()["dead_letters"][0]
     assert letter["code"] == "bad_message"
-    assert "$." in letter["reason"]
+    assert "$.line_items[0].quantity" in letter["reason"]
 
 
 async def test_the_letter_is_shown_with_the_raw_body_as_it_came(api: Api, dead: Any) -> None:
@@ -113,7 +116,7 @@ async def test_a_message_that_is_still_bad_dies_again_and_one_that_was_mended_go
         await all_messages_ended(api)
     assert (await api.client.get("/v1/dead-letters")).json()["dead_letters"] == []
     assert await value_of(database, "SELECT count(*) FROM orders") == 1
-    assert await value_of(database, "SELECT outcome FROM inbox") == "processed"
+    assert await value_of(database, "SELECT outcome FROM message_ends") == "processed"
 
 
 async def test_a_replay_with_redis_down_says_that_nobody_was_rung_for(

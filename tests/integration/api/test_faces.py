@@ -125,7 +125,7 @@ async def test_without_a_key_this_machine_may_ask_everything(api: Api) -> None:
         assert (await api.client.get(path)).status_code in {200, 404}
 
 
-@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Bearer", "Basic sesame", "Bearer sesame "])
+@pytest.mark.parametrize("authorization", [None, "Bearer wrong", "Bearer", "Basic sesame", "Bearer Sesame"])
 async def test_with_a_key_nobody_may_ask_without_it(locked_api: Api, authorization: str | None) -> None:
     headers = {"authorization": authorization} if authorization else {}
     for path in FOR_OPERATORS:

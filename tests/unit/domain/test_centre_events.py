@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 
 from kept.domain import centre_events
@@ -30,7 +28,7 @@ def kind(event: ev.PartEvent) -> str:
     return type(event).__name__
 
 
-def states(chosen: list[PartState]) -> Any:
+def states(chosen: list[PartState]) -> pytest.MarkDecorator:
     return pytest.mark.parametrize("state", chosen, ids=str)
 
 

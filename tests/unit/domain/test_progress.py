@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -183,6 +183,16 @@ def test_a_rejection_while_other_pieces_are_routed_anew_sends_only_its_own_back(
     assert [part.state for part in order.parts[2:]] == [PartState.READY, PartState.READY]
 
 
+def test_a_second_rejection_while_the_first_waits_for_routing_is_a_fact_of_its_own() -> None:
+    order = evolve(booked_order(EAST_FIRST, WEST_SECOND), [*up_to_released(1), *up_to_released(2)]).order
+    order = evolve(order, [ev.PartRejected(1, "no")]).order
+    done = evolve(order, [ev.PartRejected(2, "no")])
+    assert names(done.entries) == ["PartRejected", "QuantityReturned"]
+    assert done.order.state is OrderState.VALIDATED
+    assert [(one.line_no, one.open) for one in done.order.unrouted()] == [(1, 2), (2, 1)]
+    assert done.order.refused() == {"east", "west"}
+
+
 def test_a_short_pick_returns_what_is_missing_and_asks_that_centre_no_more() -> None:
     order = evolve(booked_order(), up_to_released(1)).order
     done = evolve(order, [shipped(1, (1, "SKU-1", 1), (2, "SKU-2", 1))])
@@ -272,7 +282,7 @@ BEFORE_CANCEL: dict[str, list[Any]] = {
     ],
 }
 # What may become of a part that is being stopped.
-ENDINGS = {
+ENDINGS: dict[str, Callable[[Order, int], list[Any]]] = {
     "stopped at once": lambda order, n: [ev.PartCancelled(n, "stopped by the centre")],
     "asked, stopped later": lambda order, n: [ev.InterceptAsked(n), ev.PartCancelled(n, "stopped")],
     "asked, rejected": lambda order, n: [ev.InterceptAsked(n), ev.PartRejected(n, "no")],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
@@ -24,14 +25,14 @@ def asked_order(*facts: object) -> Order:
     return evolve(booked_order(), [*up_to_released(1), *facts]).order
 
 
-async def outcome_of(order: Order, kind: Kind, reference: str = PART, **changes: object) -> Outcome:
+async def outcome_of(order: Order, kind: Kind, reference: str = PART, **changes: Any) -> Outcome:
     world = World()
     world.shelf.orders.append(order)
     (outcome,) = await receive([centre_message(1, kind, reference, **changes)], world.ports())
     return outcome
 
 
-async def fact_of(order: Order, kind: Kind, **changes: object) -> ev.PartEvent:
+async def fact_of(order: Order, kind: Kind, **changes: Any) -> ev.PartEvent:
     outcome = await outcome_of(order, kind, **changes)
     assert isinstance(outcome, Done), outcome
     processed, fact = outcome.events

@@ -60,7 +60,7 @@ class Wire(httpx2.AsyncBaseTransport):
         self.crowd = 0  # so many requests open at once set `crowded`
         self.crowded = asyncio.Event()
         self._vendor = vendor
-        self._hits = hits
+        self.hits = hits
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         self.requests.append(request)
@@ -71,7 +71,7 @@ class Wire(httpx2.AsyncBaseTransport):
         try:
             if self.gate is not None:
                 await self.gate.wait()
-            trouble = self.troubles.popleft() if self.troubles and self._hits(request) else None
+            trouble = self.troubles.popleft() if self.troubles and self.hits(request) else None
             return await self._pass_on(request, trouble)
         finally:
             self.open_now -= 1

@@ -42,14 +42,17 @@ class Faults:
     """Strikes in one schedule. Each schedule has its own kinds and rate, so that faults meet in many ways."""
 
     def __init__(
-        self, random: Random, fired: Counter[tuple[str, str]], only: frozenset[str] = frozenset()
+        self, random: Random, fired: Counter[tuple[str, str]], only: frozenset[tuple[str, str]] = frozenset()
     ) -> None:
         self._random = random
         self._fired = fired
         self._rate = random.choice((0.03, 0.1, 0.2, 0.35))
         share = random.choice((0.3, 0.7, 1.0))
-        enabled = only or frozenset(kind for kind in _KINDS if random.random() < share)
-        self._kinds_at = {boundary: [k for k in kinds if k in enabled] for boundary, kinds in KINDS_AT.items()}
+        enabled = {kind for kind in _KINDS if random.random() < share}
+        self._kinds_at = {
+            boundary: [k for k in kinds if ((k, boundary) in only if only else k in enabled)]
+            for boundary, kinds in KINDS_AT.items()
+        }
         self._left = random.randint(1, STRIKES_MAX)
 
     def draw(self, boundary: str, now_ms: int) -> str:

@@ -23,7 +23,7 @@ class PlantedBug:
     within: int
     rule: type[SimStore] = SimStore
     patch: Callable[[], Bugged] = nullcontext
-    faults_only: tuple[str, ...] = ()
+    faults_only: tuple[tuple[str, str], ...] = ()
     horizon: timedelta = HORIZON
 
     @contextmanager
@@ -37,9 +37,9 @@ class PlantedBug:
         return type("FocusedWorld", (World,), {"faults_only": frozenset(self.faults_only), "horizon": self.horizon})
 
 
-# Bugs that need several faults of few kinds to meet.
-_LATE_REFUSAL = ("refused_for_now", "freeze_before", "cut_done")
-_LATE_AND_SLOW = ("cut_late", "stall_after")
+# Bugs that show only where several faults of few kinds meet are looked for among those.
+_LATE_REFUSAL = (("refused_for_now", "send"), ("freeze_before", "settle"), ("crash_before", "settle"))
+_LATE_AND_SLOW = (("cut_late", "send"), ("crash_in_flight", "send"), ("stall_after", "find"))
 
 PLANTED = (
     PlantedBug("a settlement is not fenced", 100, rule=store.NoFencing),

@@ -11,7 +11,7 @@ from unittest.mock import patch
 
 from kept.engine import work
 from kept.engine.delivery import Ring, Rung, Settling
-from kept.engine.effects import ClaimLost, DeliveryEffects, StillUncertain
+from kept.engine.effects import ClaimLost, DeliveryEffects
 from kept.engine.interfaces import Bell, EffectRecord, Store
 from kept.ports import Effect
 
@@ -22,6 +22,7 @@ from .world import World
 Bugged = AbstractContextManager[Any]
 _perform: Callable[..., Awaitable[Any]] = DeliveryEffects.perform
 _intend = DeliveryEffects._intend
+_guard_resend = DeliveryEffects._guard_resend
 _observe: Callable[..., None] = DeliveryEffects._observe
 
 
@@ -79,9 +80,8 @@ def judges_an_empty_search_by_its_end() -> Bugged:
         honours_key: bool,
         horizon: timedelta,
     ) -> None:
-        settles_at = record.last_sent_at + horizon
-        if searched_at is not None and not honours_key and self.clock() < settles_at:
-            raise StillUncertain(settles_at, "may still apply")
+        compared_at = self.clock() if searched_at is not None else None
+        _guard_resend(self, effect, record, compared_at, honours_key, horizon)
 
     return patch.object(DeliveryEffects, "_guard_resend", guard)
 

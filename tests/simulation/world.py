@@ -25,7 +25,7 @@ class World:
 
     store_type = SimStore  # a planted bug may put another in its place
     horizon = HORIZON  # what the targets declare
-    faults_only: frozenset[str] = frozenset()  # kinds to look into; none: all of them
+    faults_only: frozenset[tuple[str, str]] = frozenset()  # (kind, boundary); none: all of them
 
     def __init__(self, seed: int, fired: Counter[tuple[str, str]], tally: Counter[str]) -> None:
         self.stepper = Stepper(seed)

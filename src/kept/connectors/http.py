@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
@@ -137,8 +136,11 @@ class HttpTarget:
         begun, at = self._clock(), self._now()
         error = ""
         try:
-            async with self._place():
+            await self._take_place()
+            try:
                 await self._ask(request, reply)
+            finally:
+                self._places.release()
             return read(reply)
         except (Fault, asyncio.CancelledError) as fault:
             error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
@@ -149,9 +151,11 @@ class HttpTarget:
 
     # -------------------------------------------------------------- before the wire
 
-    @asynccontextmanager
-    async def _place(self) -> AsyncIterator[None]:
+    async def _take_place(self) -> None:
         """A place in the bulkhead. Waiting for one ends with the timeout: nothing was asked by then."""
+        if not self._places.locked():
+            await self._places.acquire()  # free: no wait, and so no timer
+            return
         try:
             async with asyncio.timeout(self._timeout_s):
                 await self._places.acquire()
@@ -160,10 +164,6 @@ class HttpTarget:
                 f"{self.name} has {self._requests_at_once} calls open and none ended in {self._timeout_s:g} s",
                 retry_after_s=_BULKHEAD_RETRY_S,
             ) from exc
-        try:
-            yield
-        finally:
-            self._places.release()
 
     def _opened(self) -> httpx2.AsyncClient:
         """The pooled client, made in the running loop at the first call."""
@@ -261,7 +261,7 @@ class HttpTarget:
                 raise UnexpectedAnswer(f"it is encoded as {encoding[:20]!r}, which we did not accept")
             return expected(strict_json.parse(reply.body))
         except (BadMessage, UnexpectedAnswer, msgspec.ValidationError) as exc:
-            text = f"the answer to {request.operation} can't be used: {str(exc)[:_ERROR_CHARS_MAX]}"
+            text = f"the answer can't be used: {str(exc)[:_ERROR_CHARS_MAX]}"
             raise self._no_telling(request, text) from exc
 
     def _refusal(self, request: Request, reply: _Reply, status: int) -> Fault:
@@ -271,7 +271,7 @@ class HttpTarget:
             wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._now())
             return TemporaryFault(f"{self.name} answered {answered}", retry_after_s=wait_s)
         if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
-            return self._no_telling(request, f"it answered {answered}")
+            return self._no_telling(request, f"it answered {_phrase(status)}")
         if status < 400:
             text = f"{self.name} answered {answered}; give the final address as base_url"
             return PermanentFault(text, code=f"http_{status}")
@@ -282,8 +282,8 @@ class HttpTarget:
     def _no_telling(self, request: Request, text: str) -> Fault:
         """The fault for a call that may or may not have been done."""
         if request.changes:
-            return UnknownResult(f"{self.name}: {text}; it may have been done")
-        return TemporaryFault(f"{self.name}: {text}")
+            return UnknownResult(f"{self.name}: {request.operation} may have been done: {text}")
+        return TemporaryFault(f"{self.name}: {request.operation} gave nothing: {text}")
 
 
 class HttpTargets:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from kept.domain.events import CancelRequested, LedgerEvent, OrderRevised, RevisionIgnored
 from kept.domain.lifecycle import ORDER_TRANSITIONS
-from kept.domain.order import OrderContent
+from kept.domain.order import OrderContent, Payment
 from kept.domain.progress import Order
 
 
@@ -17,6 +17,8 @@ def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> l
     revision = content.revision
     if content.cancelled and not order.content.cancelled and _allows(order, "CancelRequested"):
         return [CancelRequested("channel", message_id)]
+    if _given_up(order, content) and _allows(order, "CancelRequested"):
+        return [CancelRequested("channel, which gave the money back or shipped it otherwise", message_id)]
     if revision <= order.content.revision:
         reason = "same revision" if revision == order.content.revision else "older revision"
         return [RevisionIgnored(revision, message_id, reason)]
@@ -25,6 +27,18 @@ def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> l
     if _what_ships(content) == _what_ships(order.content):
         return [RevisionIgnored(revision, message_id, "nothing that ships differs")]
     return [RevisionIgnored(revision, message_id, f"too late: the order is {order.state.value}")]
+
+
+def _given_up(order: Order, content: OrderContent) -> bool:
+    """The money is gone, or somebody else shipped, after centres were chosen.
+
+    After our own shipment both are the echo of what we did; before routing, validate judges them.
+    """
+    if content.revision <= order.content.revision or not order.parts:
+        return False
+    if any(part.shipment is not None for part in order.parts):
+        return False
+    return content.already_shipped or content.payment in (Payment.REFUNDED, Payment.VOIDED)
 
 
 def _allows(order: Order, event: str) -> bool:

@@ -64,14 +64,14 @@ class DeliveryEffects:
         """See `kept.ports.Effects.perform`."""
         digest = request_hash(effect.request)
         record = await self._intend(effect, digest)
-        if record.resolved == "confirmed":
-            assert record.answer is not None, "a confirmed effect keeps its answer"
-            return msgspec.json.decode(record.answer, type=answer_type)
         if record.request_hash != digest:
             raise PermanentFault(
                 f"effect {effect.key} was begun with another content; replay the order as a new version",
                 code="effect_content_changed",
             )
+        if record.resolved == "confirmed":
+            assert record.answer is not None, "a confirmed effect keeps its answer"
+            return msgspec.json.decode(record.answer, type=answer_type)
         if record.resolved == "unresolved":
             searched_at = self.clock()
             adopted = await self._look_up(effect, record, find)
@@ -134,8 +134,9 @@ class DeliveryEffects:
         try:
             answer = await send()
         except (TemporaryFault, PermanentFault) as fault:
-            # Both mean "surely not done": another try may send again without a search.
-            self._observe(effect, record, begun, "refused", error=str(fault))
+            # Both mean that *this* try surely did nothing. An earlier one without an answer stays in doubt.
+            status = "unknown" if record.resolved == "unresolved" else "refused"
+            self._observe(effect, record, begun, status, error=str(fault))
             raise
         except UnknownResult as fault:
             self._observe(effect, record, begun, "unknown", error=str(fault))

@@ -11,11 +11,11 @@ from hashlib import blake2b
 class RetryPolicy:
     """Exponential delays with jitter: `base_s * 2^n`, at most `cap_s`, spread over +-`jitter` of it.
 
-    With the defaults nine attempts span about eight minutes, longer than a restart of anything and
+    With the defaults eleven attempts span about eight minutes, longer than a restart of anything and
     shorter than a person's patience; `wait_max` bounds waiting, which costs no attempts.
     """
 
-    attempts_max: int = 9
+    attempts_max: int = 11
     base_s: float = 1.0
     cap_s: float = 120.0
     jitter: float = 0.2

@@ -13,7 +13,7 @@ from kept.engine.outcome import Document, Done, Outcome, Reject
 from kept.steps.ports import Ports
 
 # What fits beside the bar code; the packing slip has the rest.
-_LINES_SHOWN = 4
+_LINES_SHOWN = 3
 
 
 async def label(subjects: Sequence[PartOf], ports: Ports) -> Sequence[Outcome]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
+from kept.documents.sscc import is_valid_sscc
 from kept.domain import centre_events
 from kept.domain.events import MessageProcessed, PartEvent
 from kept.domain.progress import Order, Part, evolve
@@ -58,6 +59,10 @@ def _apply(event: CentreEvent, message: Message, orders: Mapping[str, Order], po
         return Reject(f"{message.source} has no request {event.reference!r} of ours", "unknown_reference")
     if part.state in centre_events.TOO_EARLY:
         return Wait(ports.clock() + _SOON, f"our request {event.reference} is not settled yet")
+    wrong = [package.sscc for package in event.packages if not is_valid_sscc(package.sscc)]
+    if wrong:
+        # Refused here, so that the centre can say it again rightly; the ASN could not be made of it later.
+        return Reject(f"{event.reference} has cartons without a valid SSCC: {wrong}", "bad_sscc")
     try:
         fact = _fact(event, part)
     except centre_events.ContradictsRequest as contradiction:

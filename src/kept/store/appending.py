@@ -87,7 +87,7 @@ async def append_ledger(connection: asyncpg.Connection, changes: Sequence[Change
                 delivery.step,
                 delivery.id,
                 delivery.epoch,
-                delivery.correlation_id,
+                change.evolution.order.correlation_id,  # the order's, whoever's message brought the fact
                 orjson.dumps(entry.event).decode(),
             )
             for entry in change.evolution.entries

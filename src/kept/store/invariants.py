@@ -73,8 +73,10 @@ INVARIANTS: Mapping[str, str] = {
         SELECT key FROM effect_attempts WHERE downstream_id <> '' GROUP BY key
         HAVING count(DISTINCT downstream_id) > 1""",
     "no effect is left unresolved": """
-        SELECT key, status FROM effects WHERE status IN ('intended', 'unknown')
-        AND last_sent_at < now() - interval '15 minutes'""",
+        SELECT key, status FROM effects e WHERE status IN ('intended', 'unknown')
+        AND last_sent_at < now() - interval '15 minutes'
+        AND NOT EXISTS (SELECT 1 FROM dead_letters l WHERE l.order_id = e.order_id AND l.resolved_at IS NULL)
+        AND EXISTS (SELECT 1 FROM deliveries d WHERE d.order_id = e.order_id)""",
     "one epoch of a delivery writes, and no older one after it": """
         SELECT delivery_id FROM ledger GROUP BY delivery_id HAVING count(DISTINCT epoch) > 1""",
     "nothing that is due stays unrung": """

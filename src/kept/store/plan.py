@@ -109,7 +109,7 @@ def follow(change: Change, now: datetime) -> None:
     if before is None or change.evolution is None or not change.in_tables:
         return
     after = change.evolution.order
-    if after.state is not before.state:
+    if after.state is not before.state or after.message_id != before.message_id:
         change.superseded.append(("order", after.id))
         step = STEP_OF_STATE.get(after.state)
         if step is not None:

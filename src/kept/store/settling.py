@@ -166,10 +166,22 @@ class Settler:
         for change in changes:
             ended.update(change.superseded)
         if ended:
+            await self._close_letters(connection, ended - {own_subject(change.settling) for change in changes})
             await connection.execute(
                 "DELETE FROM deliveries d USING unnest($1::text[], $2::bigint[]) AS x(kind, subject_id)"
                 " WHERE d.kind = x.kind AND d.subject_id = x.subject_id",
                 *appending.columns(sorted(ended), 2),
+            )
+
+    async def _close_letters(self, connection: asyncpg.Connection, moved: set[tuple[str, int]]) -> None:
+        """Dead letters of subjects that something else has moved on need nobody any more."""
+        if moved:
+            await connection.execute(
+                "UPDATE dead_letters l SET resolved_at = $3, resolution = 'overtaken: the subject moved on'"
+                " FROM unnest($1::text[], $2::bigint[]) AS x(kind, subject_id)"
+                " WHERE l.kind = x.kind AND l.subject_id = x.subject_id AND l.resolved_at IS NULL",
+                *appending.columns(sorted(moved), 2),
+                self._clock(),
             )
 
     async def _begin_deliveries(

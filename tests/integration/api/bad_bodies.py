@@ -33,7 +33,8 @@ def files() -> Iterator[tuple[str, bytes]]:
 def values() -> Iterator[tuple[str, bytes]]:
     """Values that are bad in a field, each in an order that has that field."""
     for row in rows("unicode_injection.jsonl"):
-        yield row["id"], b'{"id": 1, "%b": %b}' % (str(row.get("field")).encode(), row["raw"].encode())
+        raw = row["raw"] if "raw" in row else json.dumps([row["a"], row["b"]])
+        yield row["id"], b'{"id": 1, "%b": %b}' % (row.get("field", "note").encode(), raw.encode())
     for row in rows("numbers.jsonl"):
         yield row["id"], b'{"id": 1, "line_items": [{"%b": %b}]}' % (row["field"].encode(), row["token"].encode())
     for row in rows("dates.jsonl"):

@@ -89,8 +89,23 @@ def test_a_change_after_a_rejection_is_too_late_as_well_for_the_erp_has_the_orde
 
 
 def test_the_echo_of_our_own_confirmation_is_recognised() -> None:
+    order = evolve(booked_order(), [*up_to_released(1), shipped(1, (1, "SKU-1", 2), (2, "SKU-2", 1))]).order
     echo = content(revision=300, already_shipped=True)
-    assert ignored(booked_order(), echo) == "nothing that ships differs"
+    assert ignored(order, echo) == "nothing that ships differs"
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        content(revision=300, already_shipped=True),
+        content(revision=300, payment=Payment.REFUNDED),
+        content(revision=300, payment=Payment.VOIDED),
+    ],
+)
+def test_an_order_given_up_elsewhere_after_routing_is_stopped(said: OrderContent) -> None:
+    (fact,) = facts_of_revision(booked_order(), said, 12)
+    assert isinstance(fact, ev.CancelRequested)
+    assert evolve(booked_order(), [fact], said).order.state is OrderState.CANCELLING
 
 
 @pytest.mark.parametrize(

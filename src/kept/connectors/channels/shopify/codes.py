@@ -38,8 +38,8 @@ EXPRESS = ServiceLevel(timedelta(days=1), timedelta(days=2))
 OVERNIGHT = ServiceLevel(timedelta(hours=12), timedelta(days=1))
 
 # A shop names its shipping methods freely and Shopify hands on no date, so the name is all there is: the
-# first row that fits decides. A name that fits none is STANDARD; that is this table's one default, and it
-# is documented in docs/guides. Longer words stand before those they contain.
+# first row that fits decides. A name that fits none is STANDARD, the slowest: this table has that one default,
+# since holding each order of a shop that calls its shipping "DHL Paket" would help nobody.
 _LEVELS = (
     (re.compile(r"overnight|next[ -]?(business )?day|same[ -]?day|one[ -]?day|\b1[ -]?day", re.IGNORECASE), OVERNIGHT),
     (re.compile(r"express|expedited|priority|two[ -]?day|2nd[ -]?day|\b2[ -]?(business )?day", re.IGNORECASE), EXPRESS),

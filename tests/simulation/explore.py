@@ -31,6 +31,11 @@ class Explored:
     failed_seed: int | None = None
     failure: str = ""
 
+    def told(self) -> str:
+        """The failure, and how to see it again."""
+        seed = self.failed_seed
+        return f"seed {seed}: {self.failure}\nreplay: python -m tests.simulation.run --seed {seed} --trace"
+
 
 @dataclass(frozen=True, slots=True)
 class Schedule:
@@ -66,7 +71,7 @@ def run_schedule(
     stepper = world.stepper
     failure = ""
     try:
-        while not world.at_rest():
+        while not world.at_rest() or world.replay_letters():
             stepper.step()
             if stepper.now_ms > REST_WITHIN_MS or stepper.steps > STEPS_MAX:
                 raise Broken(f"never came to rest: {len(world.store.deliveries)} deliveries are left")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from typing import Any
 
 from kept.domain.keys import effect_key
 from kept.domain.lifecycle import OrderState
@@ -58,7 +59,7 @@ async def _change(order: SimOrder, effects: DeliveryEffects, target: SimTarget, 
     return document.document_id
 
 
-FLOW: dict[str, Step[SimOrder]] = {
+FLOW: dict[str, Step[Any]] = {
     "route": Step("route", OrderState.VALIDATED, each(route), POLICY),
     "book": Step("book", OrderState.ROUTED, each(book), POLICY),
     "release": Step("release", OrderState.BOOKED, each(release), POLICY),

@@ -87,7 +87,9 @@ def judges_an_empty_search_by_its_end() -> Bugged:
 
 
 def takes_an_unknown_result_for_a_refusal() -> Bugged:
-    def observe(self: DeliveryEffects, effect: Effect, record: EffectRecord, begun: datetime, status: str, **more: Any) -> None:
+    def observe(
+        self: DeliveryEffects, effect: Effect, record: EffectRecord, begun: datetime, status: str, **more: Any
+    ) -> None:
         _observe(self, effect, record, begun, "refused" if status == "unknown" else status, **more)
 
     return patch.object(DeliveryEffects, "_observe", observe)

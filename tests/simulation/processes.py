@@ -108,7 +108,7 @@ async def relay(world: World, name: str) -> None:
         await pause(RELAY_EVERY_MS)
 
 
-BODIES: dict[str, Callable[["World", str], Coroutine[Any, Any, None]]] = {
+BODIES: dict[str, Callable[[World, str], Coroutine[Any, Any, None]]] = {
     "worker": worker,
     "reclaimer": reclaimer,
     "relay": relay,

@@ -11,7 +11,7 @@ from . import processes
 from .bell import Entry, SimBell
 from .crossing import Crossing
 from .faults import HEAL_AT_MS, Faults
-from .flow import STEP_OF_STATE, Ports
+from .flow import Ports
 from .rows import Broken
 from .stepper import Incarnation, Stepper
 from .store import SimStore
@@ -52,13 +52,7 @@ class World:
 
     def at_rest(self) -> bool:
         """Whether nothing is under way any more, and nothing will be by itself."""
-        store = self.store
-        return (
-            not store.deliveries
-            and self.bell.at_rest()
-            and self.stepper.now_ms > self.crossing.unrest_until_ms
-            and not self._replay_letters()
-        )
+        return not self.store.deliveries and self.bell.at_rest() and self.stepper.now_ms > self.crossing.unrest_until_ms
 
     def _target(self, name: str) -> SimTarget:
         kind = self.random.choice(list(Kind))
@@ -81,7 +75,7 @@ class World:
     def _schedule_remark(self, order_id: int) -> None:
         self.stepper.after(self.random.randint(100, HEAL_AT_MS // 3), lambda: self.store.remark(order_id))
 
-    def _replay_letters(self) -> bool:
+    def replay_letters(self) -> bool:
         """An operator puts each order's first dead letter back, when all is quiet; whether there was one."""
         fresh = [
             letter

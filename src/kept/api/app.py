@@ -88,6 +88,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_exception)
     app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_middleware(webhooks.WebhookDoor, services=services)
     app.add_middleware(CorrelationMiddleware)
     return app
 

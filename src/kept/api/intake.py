@@ -7,6 +7,7 @@ import hashlib
 import hmac
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 
 import structlog
 
@@ -164,9 +165,10 @@ def _key_that_fits(external_key: str) -> str:
 
 
 def _kept_headers(headers: Mapping[str, str]) -> dict[str, str]:
-    return {
-        name: value
-        for name, value in headers.items()
-        if (name in _HEADERS_KEPT or name.startswith(_PREFIXES_KEPT))
-        and not any(word in name for word in _HEADERS_NEVER)
-    }
+    return {name: value for name, value in headers.items() if _is_kept(name)}
+
+
+@lru_cache(maxsize=1000)  # senders use a few dozen names; a hostile one must not fill the memory
+def _is_kept(name: str) -> bool:
+    wanted = name in _HEADERS_KEPT or name.startswith(_PREFIXES_KEPT)
+    return wanted and not any(word in name for word in _HEADERS_NEVER)

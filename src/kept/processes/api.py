@@ -11,7 +11,7 @@ from kept.connectors.registry import build_connectors
 from kept.console.pages import router as console_router
 from kept.engine.streams import Streams, connect
 from kept.processes.assembly import utc_now
-from kept.processes.worker import consumer_name
+from kept.processes.worker import collect_garbage_seldom, consumer_name
 from kept.settings import Settings
 
 
@@ -33,6 +33,8 @@ async def run_api(settings: Settings) -> None:
         timeout_graceful_shutdown=5,
         timeout_keep_alive=30,
         server_header=False,
+        proxy_headers=False,  # a caller's word about its address is not taken
         lifespan="on",
     )
+    collect_garbage_seldom()
     await uvicorn.Server(config).serve()

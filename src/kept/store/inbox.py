@@ -116,6 +116,7 @@ WITH arrived AS (
 ), kept AS (
     INSERT INTO inbox (id, source, source_kind, external_key, headers, body, correlation_id, received_at)
     SELECT id, source, source_kind, external_key, headers::jsonb, body, correlation_id, received_at FROM arrived
+    ORDER BY source, external_key, id  -- in one order everywhere: groups with common keys never block each other
     ON CONFLICT (source, external_key) DO NOTHING
     RETURNING id
 )

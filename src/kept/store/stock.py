@@ -45,14 +45,13 @@ class StockRooms:
             return 0
         centres, skus, counts = (list(column) for column in zip(*sorted(rows), strict=True))
         async with self._database.transaction() as connection:
-            await connection.execute(
-                "SELECT 1 FROM stock WHERE centre = $1 AND sku = ANY($2::text[]) ORDER BY sku FOR UPDATE",
+            known = await connection.fetch(
+                "SELECT sku FROM stock WHERE centre = $1 AND sku = ANY($2::text[]) ORDER BY sku FOR UPDATE",
                 centre,
                 skus,
             )
-            known = await connection.fetchval("SELECT count(*) FROM stock WHERE centre = $1", centre)
             changed = await connection.fetch(_TAKE_SNAPSHOT, centres, skus, counts, snapshot.as_of)
-            if changed or not known:
+            if changed or len(known) < len(skus):
                 await connection.execute(_WAKE_ROUTING)
         return len(changed)
 

@@ -119,11 +119,11 @@ class Driver:
         await self.advance("confirm", ev.PartConfirmed(1, "F"), order_id=order.id)
         return await self.advance("post", ev.PartPosted(1, "D"), order_id=order.id)
 
-    async def told(self, order_id: int, *facts: Any) -> Settling:
-        """A centre's message that means these facts, decided on the order as it is now."""
+    async def told(self, order_id: int, *facts: Any, on: Order | None = None) -> Settling:
+        """A centre's message that means these facts, decided on the order as it is now, or as `on` has it."""
         message_id = await self.message(source="east", kind="centre")
         loaded = next(one for one in await self.waiting("receive") if one.subject.id == message_id)
-        order = (await self.orders.by_ids([order_id]))[order_id]
+        order = on or (await self.orders.by_ids([order_id]))[order_id]
         return done(loaded, ev.MessageProcessed(), *facts, about=order)
 
     async def tell(self, order_id: int, *facts: Any) -> None:

@@ -20,7 +20,7 @@ CREATE TABLE inbox (
     source_kind    text NOT NULL CHECK (source_kind IN ('channel', 'centre')),
     external_key   text NOT NULL,
     headers        jsonb NOT NULL,
-    body           bytea NOT NULL,
+    body           bytea STORAGE EXTERNAL NOT NULL,  -- compressing it costs more than everything else of an intake
     correlation_id text NOT NULL,
     received_at    timestamptz NOT NULL,
     UNIQUE (source, external_key)

@@ -1,0 +1,189 @@
+"""Stock: promised never beyond what is there, counted by the centres, whoever asks at the same time."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import datetime, timedelta
+
+from kept.domain import events as ev
+from kept.engine.delivery import Settling
+from kept.ports import StockLevel, StockSnapshot
+from kept.store.database import Database
+from kept.store.invariants import breaches
+from tests.integration.store.driving import Driver, done, later, order_of
+from tests.servers import fetch, value_of
+from tests.unit.domain import samples
+
+HOT = samples.line(1, 2)  # two pieces of SKU-1
+T0 = samples.NOW
+
+
+def count(as_of: datetime, **on_hand: int) -> StockSnapshot:
+    return StockSnapshot(as_of, tuple(StockLevel(sku.replace("_", "-"), pieces) for sku, pieces in on_hand.items()))
+
+
+async def routable(driver: Driver, number: int) -> list[Settling]:
+    """The routing of so many orders of two pieces each, all decided on the same stock."""
+    for _ in range(number):
+        order = await driver.order(HOT)
+        await driver.advance("validate", ev.OrderValidated("C-1"), order_id=order.id)
+    plan = samples.planned("east", (1, "SKU-1", 2))
+    return [done(loaded, samples.routed(plan)) for loaded in await driver.waiting("route")]
+
+
+async def test_sixteen_workers_on_one_sku_never_oversell_and_never_deadlock(
+    driver: Driver, database_url: str
+) -> None:
+    await driver.stock_up(on_hand=50)
+    settlings = await routable(driver, 64)
+    databases = [Database(database_url, 1) for _ in range(16)]
+    workers = [Driver.on(database) for database in databases]
+
+    async def work(worker: Driver, mine: list[Settling]) -> None:
+        for start in range(0, len(mine), 2):
+            await worker.settle(*mine[start : start + 2])
+
+    await asyncio.gather(*(work(worker, settlings[number::16]) for number, worker in enumerate(workers)))
+    assert await driver.level("east", "SKU-1") == (50, 50)
+    states = await fetch(driver.database, "SELECT state, count(*) FROM orders GROUP BY 1 ORDER BY 1")
+    assert [tuple(row) for row in states] == [("routed", 25), ("validated", 39)]
+    # Those that found nothing left are to be routed again, at once and without an attempt.
+    assert await value_of(driver.database, "SELECT count(*) FROM deliveries WHERE step = 'route' AND attempts = 0") == 39
+    assert await breaches(driver.database) == {}
+    assert await value_of(driver.database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    await asyncio.gather(*(database.close() for database in databases))
+
+
+async def test_workers_that_want_two_skus_in_opposite_orders_all_get_through(
+    driver: Driver, database_url: str
+) -> None:
+    await driver.stock_up(on_hand=1000)
+    for _ in range(32):
+        order = await driver.order(samples.line(1, 1), samples.line(2, 1))
+        await driver.advance("validate", ev.OrderValidated("C-1"), order_id=order.id)
+    ways = [((1, "SKU-1", 1), (2, "SKU-2", 1)), ((2, "SKU-2", 1), (1, "SKU-1", 1))]
+    settlings = [
+        done(loaded, samples.routed(samples.planned("east", *ways[number % 2])))
+        for number, loaded in enumerate(await driver.waiting("route"))
+    ]
+    databases = [Database(database_url, 1) for _ in range(8)]
+    await asyncio.gather(
+        *(Driver.on(database).settle(*settlings[number::8]) for number, database in enumerate(databases))
+    )
+    assert await driver.level("east", "SKU-1") == (1000, 32)
+    assert await driver.level("east", "SKU-2") == (1000, 32)
+    assert await breaches(driver.database) == {}
+    await asyncio.gather(*(database.close() for database in databases))
+
+
+async def test_in_one_group_whoever_comes_first_gets_the_last_pieces(driver: Driver) -> None:
+    await driver.stock_up(on_hand=3)
+    settlings = await routable(driver, 2)
+    rings = await driver.settle(*settlings)
+    assert sorted(ring.step for ring in rings) == ["book", "route"]
+    won = await value_of(driver.database, "SELECT order_id FROM deliveries WHERE step = 'book'")
+    assert won == settlings[0].subject.id
+    assert await driver.level("east", "SKU-1") == (3, 2)
+
+
+async def test_available_is_what_is_not_promised(driver: Driver) -> None:
+    await driver.stock_up(on_hand=10, centres=("east",))
+    await driver.settle(*(await routable(driver, 1)))
+    assert await driver.rooms.available(["SKU-1", "SKU-2", "unknown"]) == {("east", "SKU-1"): 8, ("east", "SKU-2"): 10}
+
+
+# ------------------------------------------------------------------ counts
+
+
+async def test_a_newer_count_replaces_and_an_older_or_equal_one_is_ignored(driver: Driver) -> None:
+    assert await driver.rooms.take_snapshot("east", count(T0, SKU_1=10)) == 0  # new: nothing to compare with
+    assert await driver.rooms.take_snapshot("east", count(T0 + timedelta(minutes=1), SKU_1=7)) == 1
+    for older in (T0, T0 + timedelta(minutes=1), T0 - timedelta(days=1)):
+        assert await driver.rooms.take_snapshot("east", count(older, SKU_1=99)) == 0
+        assert await driver.level("east", "SKU-1") == (7, 0)
+    assert await breaches(driver.database) == {}
+
+
+async def test_a_count_says_nothing_of_skus_that_it_does_not_name(driver: Driver) -> None:
+    await driver.rooms.take_snapshot("east", count(T0, SKU_1=10, SKU_2=5))
+    await driver.rooms.take_snapshot("east", count(T0 + timedelta(hours=1), SKU_1=9))
+    assert await driver.level("east", "SKU-2") == (5, 0)
+    assert await driver.rooms.take_snapshot("east", StockSnapshot(T0 + timedelta(hours=2), ())) == 0
+
+
+async def test_what_shipped_after_a_count_was_taken_is_subtracted_from_it(driver: Driver) -> None:
+    await driver.stock_up(on_hand=10)
+    await driver.shipped()  # two of SKU-1 and one of SKU-2, an hour after NOW
+    shipped_at = T0 + timedelta(hours=1)
+    assert await driver.level("east", "SKU-1") == (8, 0)
+    await driver.rooms.take_snapshot("east", count(shipped_at - timedelta(minutes=1), SKU_1=10))
+    assert await driver.level("east", "SKU-1") == (8, 0)  # counted before they left
+    await driver.rooms.take_snapshot("east", count(shipped_at + timedelta(minutes=1), SKU_1=8))
+    assert await driver.level("east", "SKU-1") == (8, 0)  # counted out already
+    await driver.rooms.take_snapshot("east", count(shipped_at + timedelta(minutes=2), SKU_1=20))
+    assert await driver.level("east", "SKU-1") == (20, 0)
+    assert await breaches(driver.database) == {}
+
+
+async def test_a_shipment_that_a_count_has_seen_already_is_not_subtracted_again(driver: Driver) -> None:
+    await driver.stock_up(on_hand=10)
+    order = await driver.booked()
+    await driver.advance("label", ev.PartLabelled(1, samples.SSCC, ("pdf",)))
+    await driver.advance("release", ev.PartReleased(1, "R"))
+    await driver.rooms.take_snapshot("east", count(T0 + timedelta(hours=2), SKU_1=8, SKU_2=9))
+    await driver.tell(order.id, samples.shipped(1, (1, "SKU-1", 2), (2, "SKU-2", 1)))  # shipped at NOW + 1 h
+    assert await driver.level("east", "SKU-1") == (8, 0)
+    assert await driver.level("east", "SKU-2") == (9, 0)
+    assert await breaches(driver.database) == {}
+
+
+async def test_a_changed_count_wakes_the_orders_that_wait_for_stock(driver: Driver) -> None:
+    await driver.rooms.take_snapshot("east", count(T0, SKU_1=0))
+    order = await driver.order(HOT)
+    await driver.advance("validate", ev.OrderValidated("C-1"))
+    await driver.settle(later(await driver.next("route"), 3600, attempts=0))
+    assert await driver.store.due(10) == []
+    await driver.rooms.take_snapshot("east", count(T0 + timedelta(minutes=1), SKU_1=0))
+    assert await driver.store.due(10) == []  # nothing changed
+    await driver.rooms.take_snapshot("east", count(T0 + timedelta(minutes=2), SKU_1=5))
+    assert [ring.step for ring in await driver.store.due(10)] == ["route"]
+    assert order_of(await driver.next("route")).id == order.id
+
+
+async def test_the_first_count_of_a_centre_wakes_them_too(driver: Driver) -> None:
+    await driver.order(HOT)
+    await driver.advance("validate", ev.OrderValidated("C-1"))
+    await driver.settle(later(await driver.next("route"), 3600, attempts=0))
+    await driver.rooms.take_snapshot("east", count(T0, SKU_1=5))
+    assert [ring.step for ring in await driver.store.due(10)] == ["route"]
+
+
+async def test_a_new_sku_at_a_known_centre_wakes_them_too(driver: Driver) -> None:
+    await driver.rooms.take_snapshot("east", count(T0, SKU_2=5))
+    await driver.order(HOT)
+    await driver.advance("validate", ev.OrderValidated("C-1"))
+    await driver.settle(later(await driver.next("route"), 3600, attempts=0))
+    await driver.rooms.take_snapshot("east", count(T0 + timedelta(minutes=1), SKU_1=5, SKU_2=5))
+    assert [ring.step for ring in await driver.store.due(10)] == ["route"]
+
+
+async def test_counts_and_reservations_at_once_keep_every_invariant(driver: Driver, database_url: str) -> None:
+    await driver.stock_up(on_hand=1000)
+    settlings = await routable(driver, 24)
+    databases = [Database(database_url, 1) for _ in range(4)]
+    others = [Driver.on(database) for database in databases]
+
+    async def reserve(worker: Driver, mine: list[Settling]) -> None:
+        for settling in mine:
+            await worker.settle(settling)
+
+    async def recount(worker: Driver) -> None:
+        for minute in range(20):
+            await worker.rooms.take_snapshot("east", count(T0 + timedelta(minutes=minute), SKU_1=900 + minute, SKU_2=5))
+
+    await asyncio.gather(
+        *(reserve(worker, settlings[number::3]) for number, worker in enumerate(others[:3])), recount(others[3])
+    )
+    assert await driver.level("east", "SKU-1") == (919, 48)
+    assert await breaches(driver.database) == {}
+    await asyncio.gather(*(database.close() for database in databases))

@@ -18,7 +18,7 @@ import urllib.error
 import urllib.request
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -131,6 +131,7 @@ class Installation:
         self._runner = asyncio.Runner()
         self._stack = contextlib.ExitStack()
         self._redis_client: Redis | None = None
+        self.kills = 0
 
     # ------------------------------------------------------------------ life
 
@@ -247,7 +248,8 @@ class Installation:
         return process
 
     def kill(self, name: str) -> None:
-        """kill -9. A server is started again at once on its data, a process by the supervisor when it is next tended."""
+        """kill -9. A server is started again at once on its data, a process by the supervisor once it is tended."""
+        self.kills += 1
         if name in ("postgres", "redis"):
             server = self.postgres if name == "postgres" else self.redis
             server.kill()
@@ -255,6 +257,10 @@ class Installation:
         else:
             self.process(name).kill()
             self.process(name).wait()
+
+    def is_running(self, name: str) -> bool:
+        """Whether there is something to kill; servers are always started again before anything else is done."""
+        return name in ("postgres", "redis") or self.process(name).poll() is None
 
     def freeze(self, name: str) -> None:
         self.process(name).send_signal(signal.SIGSTOP)
@@ -327,7 +333,7 @@ class Installation:
     def is_ready(self) -> bool:
         """Whether the API answers /readyz with 200."""
         try:
-            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:  # noqa: S310 - our own
+            with urllib.request.urlopen(f"http://127.0.0.1:{self.port}/readyz", timeout=2) as answer:
                 return bool(answer.status == 200)
         except (urllib.error.URLError, OSError):
             return False
@@ -335,7 +341,14 @@ class Installation:
     def logged(self, name: str, words: str) -> int:
         """How many lines of a process' log hold the words."""
         path = self.folder / "logs" / f"{name}.log"
-        return sum(words in line for line in path.open(encoding="utf-8", errors="replace")) if path.exists() else 0
+        if not path.exists():
+            return 0
+        with path.open(encoding="utf-8", errors="replace") as log:
+            return sum(words in line for line in log)
+
+    def until_logged(self, name: str, words: str, times: int) -> None:
+        """Wait until so many lines of a process' log hold the words."""
+        self.until(lambda: self.logged(name, words) >= times, 30, f"{name} says {words!r} for the {times}. time")
 
     def wait_until_at_rest(self, within_s: float = 60.0) -> Progress:
         """Wait until all orders sold have ended and nothing is on its way, in or out. Raises AssertionError."""
@@ -367,6 +380,7 @@ class Installation:
             broken.append(f"{refused} authentic webhooks were refused with 4xx")
         assert not broken, "\n".join([*broken, self.report()])
         self.sound = True
+        print(f"audit holds: {self.plan}, {progress}, checks {len(report.findings)}, kills {self.kills}")  # see -rP
         return progress
 
     def _refused_webhooks(self) -> int:

@@ -15,11 +15,11 @@ from kept.engine.runner import Limits
 from kept.processes import relay, worker
 from kept.store import effects
 
-LEASE_S = 4.0  # in production 20
+LEASE_S = 3.0  # in production 20
 TIMEOUT_S = 1.5  # of a connector's call; in production 10
 
-LIMITS = Limits(block_ms=500, idle_ms=2000, keep_every_s=0.5, reclaim_every_s=0.5, backoff_max_s=0.5)
-RELAY_LIMITS = RelayLimits(lost_after=timedelta(seconds=3), sweep_every_s=1.0)
+LIMITS = Limits(block_ms=500, idle_ms=1200, keep_every_s=0.3, reclaim_every_s=0.3, backoff_max_s=0.5)
+RELAY_LIMITS = RelayLimits(lost_after=timedelta(seconds=2), sweep_every_s=0.5)
 
 
 def shorten() -> None:

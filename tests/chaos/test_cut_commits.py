@@ -38,4 +38,5 @@ def test_a_commit_whose_reply_is_cut_off_counts_once(
     finally:
         installation.proxy.probability = 0.0
     installation.wait_and_audit()
+    print(f"{installation.proxy.commits} commits seen, cut: {dict(installation.proxy.cuts)}")
     assert set(installation.proxy.cuts) == set(Cut), f"not every kind of cut came: {installation.proxy.cuts}"

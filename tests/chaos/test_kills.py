@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
+from functools import partial
 
 import pytest
 
@@ -60,5 +61,6 @@ def kill_under_load(installation: Installation, campaign: Campaign) -> list[str]
     installation.sell(campaign.orders)
     for victim, point in zip(victims, points, strict=True):
         installation.until_facts(point)
+        installation.until(partial(installation.is_running, victim), 30, f"{victim} runs")
         installation.kill(victim)
     return victims

@@ -47,11 +47,7 @@ def test_flushing_redis_loses_no_order(installations: Installations, plan: Plan,
         installation.until_facts(point)
         noticed = installation.logged("relay", "relay.redis_forgot")
         installation.redis_client.flushall()
-        installation.until(
-            lambda noticed=noticed: installation.logged("relay", "relay.redis_forgot") > noticed,
-            10,
-            "the relay sees that Redis has forgotten",
-        )
+        installation.until_logged("relay", "relay.redis_forgot", noticed + 1)
     installation.wait_and_audit(_within_s(plan, orders))
 
 
@@ -71,9 +67,7 @@ def test_an_old_copy_of_the_append_only_file_brings_back_no_work(
     assert len(file.read_bytes()) > len(old), "nothing happened in between"
     file.write_bytes(old)
     installation.redis.start()
-    installation.until(
-        lambda: installation.logged("relay", "relay.redis_forgot") > noticed, 15, "the relay sees that Redis went back"
-    )
+    installation.until_logged("relay", "relay.redis_forgot", noticed + 1)
     installation.wait_and_audit(_within_s(plan, orders))
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import signal
 import time
 
 import pytest
 
-from kept.engine.streams import GROUP, stream_of
 from kept.domain.urgency import Urgency
+from kept.engine.streams import GROUP, stream_of
 from kept.flow import FLOW
 from tests.chaos.conftest import Installations
 from tests.chaos.installation import Installation, Plan, kept_processes
@@ -17,6 +18,8 @@ pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(120)]
 _FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
 _STOP_WITHIN_S = 10.0
 _SHARED = Plan(seed=2)
+# uvicorn, having finished in order, ends itself by the very signal that it was sent.
+_ENDED_IN_ORDER = (0, -signal.SIGTERM)
 _STARTED = {"worker": "worker.started", "relay": "relay.started"}
 
 
@@ -45,7 +48,7 @@ def test_a_rolling_restart_under_load_loses_nothing_and_each_process_stops_in_ti
         installation.until_facts(before.facts + number * orders * 9 // len(names) + 1)
         took_s, code = _restart(installation, name)
         assert took_s < _STOP_WITHIN_S, f"{name} took {took_s:.1f} s to stop"
-        assert code == 0, f"{name} ended with {code}\n{installation.report()}"
+        assert code in _ENDED_IN_ORDER, f"{name} ended with {code}\n{installation.report()}"
     installation.wait_and_audit(60 + orders / plan.rate * 4)
 
 
@@ -76,14 +79,12 @@ def test_two_relays_at_once_ring_for_everything_and_change_nothing_twice(
     assert before is not None
     installation.supervisor.start("relay-2", "relay")
     try:
-        installation.until(lambda: installation.logged("relay-2", "relay.started"), 30, "the second relay works")
+        installation.until_logged("relay-2", "relay.started", 1)
         installation.sell(orders)
         installation.until_facts(before.facts + orders * 4)
         installation.redis_client.flushall()  # so that both have everything to ring for
         for name in ("relay", "relay-2"):
-            installation.until(
-                lambda name=name: installation.logged(name, "relay.redis_forgot"), 10, f"{name} sees that Redis forgot"
-            )
+            installation.until_logged(name, "relay.redis_forgot", 1)
         installation.wait_and_audit(60 + orders / plan.rate * 4)
     finally:
         installation.supervisor.stop(["relay-2"])

@@ -115,17 +115,17 @@ def sends_before_the_intent() -> Bugged:
 
 
 def sends_again_what_is_confirmed() -> Bugged:
-    async def intend(self: DeliveryEffects, effect: Effect, digest: str) -> EffectRecord:
-        record = await _intend(self, effect, digest)
+    async def intend(self: DeliveryEffects, effect: Effect, digest: str, **how: Any) -> EffectRecord:
+        record = await _intend(self, effect, digest, **how)
         return replace(record, resolved="new") if record.resolved == "confirmed" else record
 
     return patch.object(DeliveryEffects, "_intend", intend)
 
 
 def goes_on_without_the_claim() -> Bugged:
-    async def intend(self: DeliveryEffects, effect: Effect, digest: str) -> EffectRecord:
+    async def intend(self: DeliveryEffects, effect: Effect, digest: str, **how: Any) -> EffectRecord:
         try:
-            return await _intend(self, effect, digest)
+            return await _intend(self, effect, digest, **how)
         except ClaimLost:
             return EffectRecord(self.delivery.epoch, "new", digest, 1, self.clock(), None)
 

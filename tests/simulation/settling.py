@@ -33,9 +33,11 @@ def write(store: SimStore, settlings: Sequence[Settling]) -> list[Ring]:
 def observe(store: SimStore, settling: Settling) -> None:
     """What was observed is true whatever becomes of the settlement."""
     for result in settling.effects:
-        effect = store.effects[result.key]
-        if store.believes(effect, result):
+        effect = store.effects.get(result.key)
+        if effect is not None and store.believes(effect, result):
             effect.status, effect.downstream_id, effect.answer = result.status, result.downstream_id, result.answer
+            if result.status == "unknown":
+                effect.last_sent_at = store.crossing.clock()
 
 
 def _settle(store: SimStore, settling: Settling, row: DeliveryRow, rings: list[Ring]) -> None:

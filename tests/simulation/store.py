@@ -154,7 +154,9 @@ class SimStore:
             self.effects[intent.key] = EffectRow(intent.key, intent.request_hash, "intended", 1, now)
             return EffectRecord(row.epoch, "new", intent.request_hash, 1, now, None)
         resolved, last_sent_at = _RESOLVED[before.status], before.last_sent_at
-        if before.status != "confirmed":
+        if before.status == "intended":
+            last_sent_at += self.lease
+        if before.status == "refused" or (intent.resend and before.status != "confirmed"):
             before.status, before.attempt, before.last_sent_at = "intended", before.attempt + 1, now
         return EffectRecord(row.epoch, resolved, before.request_hash, before.attempt, last_sent_at, before.answer)
 

@@ -66,7 +66,8 @@ def test_time_is_virtual_and_a_ring_ends_a_pause_early() -> None:
 
 def test_the_seed_decides_who_is_first_among_those_that_are_due_together() -> None:
     def order(seed: int) -> tuple[int, ...]:
-        stepper, ran = Stepper(seed), []
+        stepper = Stepper(seed)
+        ran: list[int] = []
         for number in range(4):
             stepper.after(10, partial(ran.append, number))
         while stepper.step():

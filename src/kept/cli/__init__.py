@@ -7,6 +7,8 @@ import sys
 import typer
 
 from kept.cli import data, servers, world
+from kept.embedded.errors import EmbeddedError
+from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
 
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Every order is a promise. Kept keeps it.")
@@ -16,9 +18,12 @@ world.register(app)
 
 
 def main() -> None:
-    """Run the command; a wrong setting is an error with one line, not a traceback."""
+    """Run the command; a wrong setting or a server that is away is an error with one line, not a traceback."""
     try:
         app()
     except SettingsError as error:
         print(f"kept: {error}", file=sys.stderr)
         raise SystemExit(2) from error
+    except (StoreUnavailable, BellUnavailable, EmbeddedError) as error:
+        print(f"kept: {error}", file=sys.stderr)
+        raise SystemExit(1) from error

@@ -30,6 +30,7 @@ class Ring(NamedTuple):
     delivery_id: int
     step: str
     urgency: int
+    loaded: Loaded | None = None  # with its subject as just committed, for a worker that goes on at once
 
 
 @dataclass(frozen=True, slots=True)

@@ -78,9 +78,11 @@ class DeliveryEffects:
             if adopted is not None:
                 return adopted
             self._guard_resend(effect, record, searched_at if find else None, honours_key, write_horizon)
+            # Committed anew: the horizon of what is sent now counts from now, and a mere look did not move it.
+            record = await self._intend(effect, digest, resend=True)
         return await self._send(effect, record, send)
 
-    async def _intend(self, effect: Effect, digest: str) -> EffectRecord:
+    async def _intend(self, effect: Effect, digest: str, *, resend: bool = False) -> EffectRecord:
         crash.reach("intent.before_commit")
         record = await self.ledger.intend(
             Intent(
@@ -92,6 +94,7 @@ class DeliveryEffects:
                 operation=effect.operation,
                 request_hash=digest,
                 correlation_id=self.delivery.correlation_id,
+                resend=resend,
             )
         )
         if record is None:

@@ -31,6 +31,7 @@ class Intent:
     operation: str
     request_hash: str
     correlation_id: str
+    resend: bool = False  # an earlier try is unresolved, and it was decided to send again all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +46,7 @@ class EffectRecord:
     resolved: str
     request_hash: str
     attempt: int
-    last_sent_at: datetime
+    last_sent_at: datetime  # an earlier try's request left no later than this
     answer: bytes | None
 
 

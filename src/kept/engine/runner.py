@@ -20,6 +20,7 @@ import structlog
 
 from kept.engine.delivery import Loaded, Rung, Settling
 from kept.engine.effects import DeliveryEffects
+from kept.engine.handover import HandOver
 from kept.engine.interfaces import BellUnavailable, IntentLedger, Store
 from kept.engine.outcome import Outcome
 from kept.engine.settle import settle
@@ -36,6 +37,7 @@ class Limits:
     """Every number of the runner that bounds something, and why it is what it is."""
 
     messages_per_read: int = 8  # times 50 ids: a batch of up to 400 amortises its statements fully
+    kept_max: int = 400  # per step: a batch to go on with at once; more is rung for, so that others can help
     in_flight_max: int = 800  # per step: two batches, so that one slow call never idles the loop
     settle_max: int = 500  # larger group commits gain nothing and hold locks longer
     settles_at_once: int = 2  # one is written while PostgreSQL works on the other
@@ -55,11 +57,15 @@ class _Message:
     left: int = 0
 
 
+_NO_RUNG = Rung("", "", ())
+
+
 @dataclass(eq=False, slots=True)
 class _Item:
     settling: Settling
     message: _Message
     done: asyncio.Event | None = None
+    replaced: bool = False  # stands for a settlement that could not be written
 
 
 @dataclass(slots=True)
@@ -92,6 +98,8 @@ class Runner:
         self._bell = bell
         self._clock = clock
         self._limits = limits or Limits()
+        self._handover = HandOver(bell, flow, self._limits.kept_max)
+        self._kept: set[int] = set()  # deliveries gone on with at once, begun and not settled yet
         self._open: set[_Message] = set()
         self._finished: deque[_Item] = deque()
         self._settle_now = asyncio.Event()
@@ -126,12 +134,21 @@ class Runner:
     async def _serve(self, step: Step[Any]) -> None:
         """The loop of one step."""
         backoff_s = 0.05
+        reading: asyncio.Task[list[Rung]] | None = None
         while not self._stopping.is_set():
             try:
                 await self._room(step.name)
-                rungs = await self._bell.read(step.name, self._limits.messages_per_read, self._limits.block_ms)
-                if rungs:
-                    await self._begin(step, rungs)
+                # Never cancelled: what Redis gave to a cancelled read would lie idle until it is claimed.
+                reading = reading or asyncio.create_task(self._read(step.name))
+                await self._anything(step.name, reading)
+                if reading.done():
+                    finished, reading = reading, None
+                    rungs = finished.result()
+                    if rungs:
+                        await self._begin(step, rungs)
+                kept = self._handover.take(step.name, self._limits.kept_max)
+                if kept:
+                    await self._go_on(step, kept)
                 backoff_s = 0.05
             except (OSError, TimeoutError) as error:
                 self.counters.faults += 1
@@ -139,6 +156,26 @@ class Runner:
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(self._stopping.wait(), backoff_s)
                 backoff_s = min(backoff_s * 2, self._limits.backoff_max_s)
+        if reading is not None:
+            with contextlib.suppress(OSError, TimeoutError):
+                self._open.update(_Message(rung, len(rung.delivery_ids)) for rung in await reading)
+
+    async def _read(self, step: str) -> list[Rung]:
+        return await self._bell.read(step, self._limits.messages_per_read, self._limits.block_ms)
+
+    async def _anything(self, step: str, reading: asyncio.Task[list[Rung]]) -> None:
+        """Until the read is over or something was kept for going on at once."""
+        kept = asyncio.create_task(self._handover.wait(step))
+        try:
+            await asyncio.wait({reading, kept}, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            kept.cancel()
+
+    async def _go_on(self, step: Step[Any], kept: Sequence[Loaded]) -> None:
+        """Work on deliveries that this worker's own settlements made due."""
+        self._kept.update(loaded.delivery.id for loaded in kept)
+        nobodys = _Message(_NO_RUNG)
+        await self._start(step, kept, {loaded.delivery.id: nobodys for loaded in kept})
 
     async def _room(self, step: str) -> None:
         """Wait until the step has room for another batch."""
@@ -154,6 +191,10 @@ class Runner:
             owner[item.delivery.id].left += 1
         self._open.update(messages)
         await self._ack(self._take_finished(messages))
+        await self._start(step, loaded, owner)
+
+    async def _start(self, step: Step[Any], loaded: Sequence[Loaded], owner: Mapping[int, _Message]) -> None:
+        """Start each, or run all at once, as the step is written."""
         if isinstance(step.run, Each):
             for item in loaded:
                 task = asyncio.create_task(self._one(step, item, owner[item.delivery.id]))
@@ -163,8 +204,12 @@ class Runner:
             try:
                 await self._many(step, loaded, owner)
             except BaseException:
-                self._open.difference_update(messages)  # no longer kept from being claimed
+                self._forget(owner[item.delivery.id] for item in loaded)
                 raise
+
+    def _forget(self, messages: Iterable[_Message]) -> None:
+        """Stop keeping messages from being claimed: what they ask for is worked off again by somebody."""
+        self._open.difference_update(messages)
 
     # ------------------------------------------------------------------ running
 
@@ -177,6 +222,7 @@ class Runner:
         settling = await attempt(step, loaded, self._ports, effects, self._clock)
         if settling is None:
             message.left -= 1
+            self._kept.discard(loaded.delivery.id)
             return
         settling.calls.extend(made)
         self._put(_Item(settling, message))
@@ -226,16 +272,16 @@ class Runner:
     async def _settle_group(self, items: list[_Item]) -> None:
         """One group commit. A poisonous settlement is found by halving; a lost server is left to redelivery."""
         try:
-            await finish(self._store, self._bell, [item.settling for item in items], lambda: self._count(items))
+            await finish(self._store, self._handover, [item.settling for item in items], lambda: self._count(items))
         except BellUnavailable as error:
             # Committed; what follows is rung by the relay, and the message, once claimed, finds nothing to do.
             self.counters.faults += 1
             log.warning("ring.lost", error=type(error).__name__)
-            self._open.difference_update({item.message for item in items})
+            self._forget(item.message for item in items)
         except (OSError, TimeoutError) as error:
             self.counters.faults += 1
             log.warning("settle.lost", error=type(error).__name__, deliveries=len(items))
-            self._open.difference_update({item.message for item in items})
+            self._forget(item.message for item in items)
         except Exception as error:
             if len(items) > 1:
                 half = len(items) // 2
@@ -250,15 +296,15 @@ class Runner:
 
     def _poison(self, item: _Item, error: Exception) -> None:
         """A settlement that can't be written: replaced by a failed attempt, which can."""
+        if item.replaced:  # even the failure can't be written
+            self._open.discard(item.message)
+            self._signal([item])
+            return
         delivery = item.settling.delivery
         step = self._flow[delivery.step]
         outcome = explain(error, step, Loaded(delivery, item.settling.subject), self._clock())
         settlement = settle(outcome, delivery, step.retry, now=self._clock())
-        if type(item.settling.settlement) is type(settlement):  # even the failure can't be written
-            self._open.discard(item.message)
-            self._signal([item])
-            return
-        self._put(_Item(Settling(delivery, item.settling.subject, settlement), item.message, item.done))
+        self._put(_Item(Settling(delivery, item.settling.subject, settlement), item.message, item.done, replaced=True))
 
     def _signal(self, items: Sequence[_Item]) -> None:
         for item in items:
@@ -270,6 +316,7 @@ class Runner:
         by_step = self.counters.by_step
         for item in items:
             item.message.left -= 1
+            self._kept.discard(item.settling.delivery.id)
             step = item.settling.delivery.step
             by_step[step] = by_step.get(step, 0) + 1
         self.counters.settled += len(items)
@@ -322,6 +369,7 @@ class Runner:
         while (self._finished or self._settling) and time.monotonic() < deadline + 1:
             await asyncio.sleep(0.01)
         left = [delivery_id for message in self._open for delivery_id in message.rung.delivery_ids]
+        left += [*self._kept, *self._handover.close()]
         if left:
             log.info("handed_back", deliveries=len(left))
             with contextlib.suppress(OSError, TimeoutError):

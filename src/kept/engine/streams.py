@@ -79,8 +79,8 @@ class Streams:
         if not rings:
             return
         by_stream: dict[str, list[int]] = defaultdict(list)
-        for delivery_id, step, urgency in rings:
-            by_stream[stream_of(step, urgency)].append(delivery_id)
+        for ring in rings:
+            by_stream[stream_of(ring.step, ring.urgency)].append(ring.delivery_id)
         pipeline = self._redis.pipeline(transaction=False)
         for stream, ids in by_stream.items():
             for start in range(0, len(ids), IDS_PER_MESSAGE):

@@ -14,7 +14,7 @@ import structlog
 from kept.engine import crash
 from kept.engine.delivery import Loaded, Ring, Rung, Settling
 from kept.engine.effects import ClaimLost, DeliveryEffects, StillUncertain
-from kept.engine.interfaces import Bell, Store
+from kept.engine.interfaces import Bell, Store, StoreUnavailable
 from kept.engine.outcome import Outcome, Reject, Retry, Wait
 from kept.engine.settle import settle
 from kept.engine.step import Each, Step
@@ -31,6 +31,8 @@ def outcome_of_fault(fault: Exception, now: datetime) -> Outcome:
     match fault:
         case CircuitOpen(retry_after_s=wait_s):
             return Wait(now + timedelta(seconds=wait_s or _CIRCUIT_WAIT_S), str(fault))
+        case StoreUnavailable():
+            return Wait(now, str(fault))
         case StillUncertain(until=until):
             return Wait(max(until, now), str(fault))
         case TemporaryFault(retry_after_s=wait_s):

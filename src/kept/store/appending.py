@@ -176,9 +176,11 @@ def _attempt_row(result: EffectResult) -> tuple[Any, ...]:
     )
 
 
-# A late result of an earlier attempt may still tell that the effect is there, but nothing less.
+# A late result of an earlier attempt may still tell that the effect is there, but nothing less. A request that
+# nobody answered had left by now at the latest.
 _UPDATE_EFFECTS = """
-UPDATE effects e SET status = x.status, downstream_id = x.downstream_id, answer = x.answer
+UPDATE effects e SET status = x.status, downstream_id = x.downstream_id, answer = x.answer,
+       last_sent_at = CASE WHEN x.status = 'unknown' THEN now() ELSE e.last_sent_at END
 FROM unnest($1::text[], $2::int[], $3::text[], $4::text[], $5::bytea[])
     AS x(key, attempt, status, downstream_id, answer)
 WHERE e.key = x.key AND e.status <> 'confirmed' AND (e.attempt = x.attempt OR x.status = 'confirmed')

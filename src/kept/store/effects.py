@@ -67,32 +67,40 @@ class IntentWriter:
             epochs = await _claim(connection, list(first.values()))
             held = [intent for intent in first.values() if intent.delivery_id in epochs]
             known = await _known(connection, held)
-            written = await connection.fetch(
-                _INTEND,
-                *columns(
-                    [(i.key, i.delivery_id, i.target, i.operation, i.request_hash, i.correlation_id) for i in held],
-                    6,
-                ),
-            )
+            rows = [
+                (i.key, i.delivery_id, i.target, i.operation, i.request_hash, i.correlation_id)
+                for i in held
+                if not i.resend
+            ]
+            written = await connection.fetch(_INTEND, *columns(rows, 6)) if rows else []
+            again = [intent.key for intent in held if intent.resend]
+            written += await connection.fetch(_RESEND, again) if again else []
         attempts = {row["key"]: row for row in written}
         records: list[EffectRecord | None] = []
         for intent in intents:
             if intent.delivery_id not in epochs or first[intent.delivery_id] is not intent:
                 records.append(None)
                 continue
-            before = known.get(intent.key)
-            row = before if before is not None and before["status"] == "confirmed" else attempts[intent.key]
-            records.append(
-                EffectRecord(
-                    epoch=epochs[intent.delivery_id],
-                    resolved="new" if before is None else _RESOLVED[before["status"]],
-                    request_hash=row["request_hash"],
-                    attempt=row["attempt"],
-                    last_sent_at=(before or row)["last_sent_at"],
-                    answer=before["answer"] if before is not None else None,
-                )
-            )
+            records.append(_record(epochs[intent.delivery_id], known.get(intent.key), attempts.get(intent.key)))
         return records
+
+
+def _record(epoch: int, before: asyncpg.Record | None, written: asyncpg.Record | None) -> EffectRecord:
+    """An effect as it was before the intent, with the number of the try that the intent begins."""
+    row = written or before
+    assert row is not None, "an intent finds an effect or makes one"
+    last_sent_at = (before or row)["last_sent_at"]
+    if before is not None and before["status"] == "intended":
+        # Nobody saw that request leave: it may have at any moment while the claim lasted.
+        last_sent_at += LEASE
+    return EffectRecord(
+        epoch=epoch,
+        resolved="new" if before is None else _RESOLVED[before["status"]],
+        request_hash=row["request_hash"],
+        attempt=row["attempt"],
+        last_sent_at=last_sent_at,
+        answer=before["answer"] if before is not None else None,
+    )
 
 
 class EffectReader:
@@ -140,7 +148,8 @@ async def _known(connection: asyncpg.Connection, intents: list[Intent]) -> dict[
     return {row["key"]: row for row in rows}
 
 
-# A confirmed effect stays as it is. The first content of a key stays on record, to be compared with.
+# Only a new effect, or one that surely was not done, is sent without a look first; the first content of a key
+# stays on record, to be compared with.
 _INTEND = """
 INSERT INTO effects AS e (key, order_id, target, operation, request_hash, status, attempt, first_sent_at,
                           last_sent_at, correlation_id)
@@ -149,6 +158,11 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::te
     AS x(key, delivery_id, target, operation, request_hash, correlation_id)
 JOIN deliveries d ON d.id = x.delivery_id
 ON CONFLICT (key) DO UPDATE SET status = 'intended', attempt = e.attempt + 1, last_sent_at = now()
-WHERE e.status <> 'confirmed'
+WHERE e.status = 'refused'
+RETURNING key, request_hash, attempt, last_sent_at
+"""
+_RESEND = """
+UPDATE effects SET status = 'intended', attempt = attempt + 1, last_sent_at = now()
+WHERE key = ANY($1::text[]) AND status <> 'confirmed'
 RETURNING key, request_hash, attempt, last_sent_at
 """

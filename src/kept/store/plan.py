@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,7 +11,7 @@ from kept.domain import events as ev
 from kept.domain.lifecycle import STEP_OF_STATE, MessageState, advance_message
 from kept.domain.order import OrderContent
 from kept.domain.progress import Evolution, Order, StockMove, evolve
-from kept.domain.subjects import Message, PartOf
+from kept.domain.subjects import Message, PartOf, Subject
 from kept.domain.urgency import urgency_of
 from kept.engine.delivery import Advance, Settling
 
@@ -27,6 +27,7 @@ class NextDelivery:
     urgency: int
     deadline: datetime
     correlation_id: str
+    subject: Subject
 
 
 @dataclass(eq=False, slots=True)
@@ -100,6 +101,7 @@ def _next_of_message(message: Message, content: OrderContent, now: datetime) -> 
         urgency=urgency_of(content.promise.ship_by, now),
         deadline=content.promise.ship_by,
         correlation_id=message.correlation_id,
+        subject=replace(message, content=content, body=b"", headers={}),
     )
 
 
@@ -113,24 +115,26 @@ def follow(change: Change, now: datetime) -> None:
         change.superseded.append(("order", after.id))
         step = STEP_OF_STATE.get(after.state)
         if step is not None:
-            change.nexts.append(_next(after, "order", after.id, step, now))
+            change.nexts.append(_next(after, "order", after.id, step, now, after))
     was = {part.number: part.state for part in before.parts}
     for part in after.parts:
         if part.number in was and part.state is not was[part.number]:
             change.superseded.append(("part", part.id))
             step = STEP_OF_STATE.get(part.state)
             if step is not None:
-                change.nexts.append(_next(after, "part", part.id, step, now))
+                change.nexts.append(_next(after, "part", part.id, step, now, PartOf(after, part.number)))
 
 
 def first_delivery(order: Order, now: datetime) -> NextDelivery:
     """What happens first to a new order."""
-    return _next(order, "order", order.id, STEP_OF_STATE[order.state], now)
+    return _next(order, "order", order.id, STEP_OF_STATE[order.state], now, order)
 
 
-def _next(order: Order, kind: str, subject_id: int, step: str, now: datetime) -> NextDelivery:
+def _next(order: Order, kind: str, subject_id: int, step: str, now: datetime, subject: Subject) -> NextDelivery:
     ship_by = order.content.promise.ship_by
-    return NextDelivery(kind, subject_id, order.id, step, urgency_of(ship_by, now), ship_by, order.correlation_id)
+    return NextDelivery(
+        kind, subject_id, order.id, step, urgency_of(ship_by, now), ship_by, order.correlation_id, subject
+    )
 
 
 def own_subject(settling: Settling) -> tuple[str, int]:
@@ -154,6 +158,20 @@ def order_id_of(settling: Settling) -> int | None:
     if isinstance(settlement, Advance) and isinstance(settlement.about, Order):
         return settlement.about.id
     return None
+
+
+def count_new_parts(changes: Sequence[Change]) -> int:
+    return sum(part.id == 0 for c in changes if c.evolution is not None for part in c.evolution.order.parts)
+
+
+def with_part_ids(changes: Sequence[Change], ids: Iterator[int]) -> None:
+    """Give an id to every part that a routing decision made."""
+    for change in changes:
+        if change.evolution is None or all(part.id for part in change.evolution.order.parts):
+            continue
+        order = change.evolution.order
+        parts = tuple(part if part.id else replace(part, id=next(ids)) for part in order.parts)
+        change.evolution = replace(change.evolution, order=replace(order, parts=parts))
 
 
 def chained(changes: Sequence[Change], now: datetime) -> tuple[list[Change], list[Settling]]:

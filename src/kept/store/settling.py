@@ -14,7 +14,7 @@ from datetime import datetime
 
 import asyncpg
 
-from kept.engine.delivery import Advance, Bury, Reschedule, Ring, Settling
+from kept.engine.delivery import Advance, Bury, Delivery, Loaded, Reschedule, Ring, Settling
 from kept.store import appending, writing
 from kept.store.database import REPEATABLE, Database
 from kept.store.ids import Ids
@@ -24,9 +24,11 @@ from kept.store.plan import (
     NextDelivery,
     chained,
     change_of,
+    count_new_parts,
     first_delivery,
     order_id_of,
     own_subject,
+    with_part_ids,
 )
 from kept.store.stock import apply_moves, reserve
 
@@ -58,14 +60,14 @@ class Settler:
         """Settle a group; what has to be rung for now. Raises StoreUnavailable, or what a bug raises."""
         now = self._clock()
         changes = [change_of(item, now) for item in settlings if isinstance(item.settlement, Advance)]
+        with_part_ids(changes, iter(await self._part_ids.take(count_new_parts(changes))))
         changes, again = chained(changes, now)
-        part_ids = await self._part_ids.take(len(writing.new_parts(changes)))
         delivery_ids = await self._delivery_ids.take(sum(len(change.nexts) + change.new_order for change in changes))
         for tried in range(1, _TRIES + 1):
             group = _Group(settlings, changes, list(again))
             try:
                 async with self._database.transaction() as connection:
-                    await self._write(connection, group, part_ids, delivery_ids, now)
+                    await self._write(connection, group, delivery_ids, now)
                 break
             except REPEATABLE:
                 if tried == _TRIES:
@@ -79,7 +81,6 @@ class Settler:
         self,
         connection: asyncpg.Connection,
         group: _Group,
-        part_ids: Sequence[int],
         delivery_ids: Sequence[int],
         now: datetime,
     ) -> None:
@@ -93,7 +94,7 @@ class Settler:
         await appending.append_ends(connection, changes, now)
         await writing.update_orders(connection, changes, now)
         await writing.update_lines(connection, changes)
-        await writing.insert_parts(connection, changes, part_ids, now)
+        await writing.insert_parts(connection, changes, now)
         await writing.update_parts(connection, changes, now)
         await appending.append_documents(connection, changes, now)
         await appending.append_ledger(connection, changes, now)
@@ -102,7 +103,7 @@ class Settler:
         await self._begin_deliveries(connection, group, delivery_ids, now)
         await self._reschedule(connection, group, mine)
         await self._bury(connection, [s for s in group.settlings if s.delivery.id in mine], now)
-        await self._take_again(connection, group)
+        await self._take_again(connection, group, mine)
 
     async def _lock(self, connection: asyncpg.Connection, group: _Group) -> set[int]:
         """Lock orders and deliveries; the ids of deliveries that are still ours.
@@ -192,7 +193,7 @@ class Settler:
             return
         rows = [_delivery_row(i, upcoming, now) for i, upcoming in zip(ids, nexts, strict=False)]
         await appending.copy(connection, "deliveries", _DELIVERY, rows)
-        group.rings.extend(Ring(i, n.step, n.urgency) for i, n in zip(ids, nexts, strict=False))
+        group.rings.extend(_ring(i, upcoming) for i, upcoming in zip(ids, nexts, strict=False))
 
     async def _reschedule(self, connection: asyncpg.Connection, group: _Group, mine: set[int]) -> None:
         rows = [
@@ -209,14 +210,15 @@ class Settler:
         if rows:
             await connection.execute(_RESCHEDULE, *appending.columns(rows, 5))
 
-    async def _take_again(self, connection: asyncpg.Connection, group: _Group) -> None:
+    async def _take_again(self, connection: asyncpg.Connection, group: _Group, mine: set[int]) -> None:
         """Let deliveries be worked on at once again: free, rung for, no attempt counted."""
-        if not group.again:
+        again = [settling.delivery.id for settling in group.again if settling.delivery.id in mine]
+        if not again:
             return
         rows = await connection.fetch(
             "UPDATE deliveries SET claimed_until = NULL, queued_at = now() WHERE id = ANY($1::bigint[])"
             " RETURNING id, step, urgency",
-            [settling.delivery.id for settling in group.again],
+            again,
         )
         group.rings.extend(Ring(row["id"], row["step"], row["urgency"]) for row in rows)
 
@@ -243,6 +245,20 @@ def _delivery_row(delivery_id: int, upcoming: NextDelivery, now: datetime) -> tu
         upcoming.correlation_id,
         now,
     )
+
+
+def _ring(delivery_id: int, upcoming: NextDelivery) -> Ring:
+    delivery = Delivery(
+        id=delivery_id,
+        step=upcoming.step,
+        urgency=upcoming.urgency,
+        deadline=upcoming.deadline,
+        attempts=0,
+        waiting_since=None,
+        epoch=0,
+        correlation_id=upcoming.correlation_id,
+    )
+    return Ring(delivery_id, upcoming.step, upcoming.urgency, Loaded(delivery, upcoming.subject))
 
 
 def _letter_row(settling: Settling, bury: Bury) -> tuple[object, ...]:

@@ -127,35 +127,29 @@ def _evolved(changes: Sequence[Change]) -> Iterable[tuple[Order, Order]]:
             yield change.base, change.evolution.order
 
 
-async def insert_parts(
-    connection: asyncpg.Connection, changes: Sequence[Change], ids: Sequence[int], now: datetime
-) -> None:
-    """Parts that a routing decision made, with ids from `ids`."""
-    free = iter(ids)
+async def insert_parts(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
+    """Parts that a routing decision made."""
     parts: list[tuple[Any, ...]] = []
     lines: list[tuple[Any, ...]] = []
-    for order, part, ships_at in new_parts(changes):
+    for order, part, ships_at in _new_parts(changes):
         state = part.state.value
-        parts.append((next(free), order.id, part.number, part.centre, part.service, state, ships_at, now))
+        parts.append((part.id, order.id, part.number, part.centre, part.service, state, ships_at, now))
         lines.extend((order.id, part.number, line.line_no, line.sku, line.quantity) for line in part.lines)
     names = ("id", "order_id", "number", "centre", "service", "state", "ships_at", "updated_at")
     await copy(connection, "parts", names, parts)
     await copy(connection, "part_lines", ("order_id", "number", "line_no", "sku", "quantity"), lines)
 
 
-def new_parts(changes: Sequence[Change]) -> list[tuple[Order, Part, datetime]]:
-    """Parts without an id, with the time that each is to leave its centre."""
-    made: list[tuple[Order, Part, datetime]] = []
+def _new_parts(changes: Sequence[Change]) -> Iterable[tuple[Order, Part, datetime]]:
+    """Parts that were not there before, with the time that each is to leave its centre."""
     for change in changes:
-        if change.evolution is None:
+        if change.before is None or change.evolution is None:
             continue
         order = change.evolution.order
-        fresh = [part for part in order.parts if part.id == 0]
-        if not fresh:
-            continue
-        routed = next(e.event for e in change.evolution.entries if isinstance(e.event, OrderRouted))
-        made.extend((order, part, plan.ships_at) for part, plan in zip(fresh, routed.parts, strict=True))
-    return made
+        fresh = order.parts[len(change.before.parts) :]
+        if fresh:
+            routed = next(e.event for e in change.evolution.entries if isinstance(e.event, OrderRouted))
+            yield from ((order, part, plan.ships_at) for part, plan in zip(fresh, routed.parts, strict=True))
 
 
 async def update_parts(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:

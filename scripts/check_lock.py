@@ -39,9 +39,7 @@ def main() -> int:
             continue
         pins, found = read_lock(path.read_text(encoding="utf-8"))
         found += missing(pins, list(wanted(project, groups)))
-        found += [
-            f"{pin.name}=={pin.version} is in the smaller lock only" for pin in sorted(smaller - pins, key=str)
-        ]
+        found += [f"{pin.name}=={pin.version} is in the smaller lock only" for pin in sorted(smaller - pins, key=str)]
         faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in found]
         smaller = pins
     for fault in faults:

@@ -39,12 +39,12 @@ async def database_url(servers: Servers) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def redis_url(servers: Servers) -> AsyncIterator[str]:
+async def redis_url(servers: Servers) -> str:
     """Redis, empty."""
     servers.ensure_running()
     async with servers.redis_client() as client:
         await client.flushall()
-    yield servers.redis.url
+    return servers.redis.url
 
 
 @pytest.fixture

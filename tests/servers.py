@@ -10,10 +10,10 @@ import contextlib
 import inspect
 import secrets
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar, overload
 
 import asyncpg
 from redis.asyncio import Redis
@@ -32,14 +32,22 @@ _TEMPLATE = "kept_template"
 _POSTGRES_SETTINGS = {"fsync": "off", "full_page_writes": "off", "shared_buffers": "64MB"}
 
 
+@overload
 async def until(
-    condition: Callable[[], T | Awaitable[T]], within_s: float = DEADLINE_S, every_s: float = _LOOK_EVERY_S
-) -> T:
+    condition: Callable[[], Coroutine[Any, Any, T]], within_s: float = DEADLINE_S, every_s: float = _LOOK_EVERY_S
+) -> T: ...
+
+
+@overload
+async def until(condition: Callable[[], T], within_s: float = DEADLINE_S, every_s: float = _LOOK_EVERY_S) -> T: ...
+
+
+async def until(condition: Callable[[], Any], within_s: float = DEADLINE_S, every_s: float = _LOOK_EVERY_S) -> Any:
     """The first true answer of `condition`. Raises TimeoutError with the last one."""
     deadline = time.monotonic() + within_s
     while True:
         answer = condition()
-        value: T = await answer if inspect.isawaitable(answer) else answer
+        value = await answer if inspect.isawaitable(answer) else answer
         if value:
             return value
         if time.monotonic() > deadline:
@@ -57,7 +65,9 @@ class Servers:
     @classmethod
     def start(cls, folder: Path) -> Servers:
         """Start both, with a migrated database to copy for each test."""
-        servers = cls(EmbeddedPostgres(folder / "postgres", settings=_POSTGRES_SETTINGS), EmbeddedRedis(folder / "redis"))
+        servers = cls(
+            EmbeddedPostgres(folder / "postgres", settings=_POSTGRES_SETTINGS), EmbeddedRedis(folder / "redis")
+        )
         try:
             servers.postgres.start()
             servers.redis.start()
@@ -99,7 +109,9 @@ class Servers:
     async def new_database(self, *, migrated: bool = True) -> AsyncIterator[str]:
         """A database of one's own, dropped at the end; yields its DSN."""
         name = f"test_{secrets.token_hex(6)}"
-        await self._administer(f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template1'} STRATEGY file_copy")
+        await self._administer(
+            f"CREATE DATABASE {name} TEMPLATE {_TEMPLATE if migrated else 'template1'} STRATEGY file_copy"
+        )
         try:
             yield self.dsn_of(name)
         finally:

@@ -16,7 +16,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -131,7 +131,7 @@ class Installation:
         self._runner = asyncio.Runner()
         self._stack = contextlib.ExitStack()
         self._redis_client: Redis | None = None
-        self.kills = 0
+        self.ended_by_us: Counter[str] = Counter()
 
     # ------------------------------------------------------------------ life
 
@@ -249,7 +249,7 @@ class Installation:
 
     def kill(self, name: str) -> None:
         """kill -9. A server is started again at once on its data, a process by the supervisor once it is tended."""
-        self.kills += 1
+        self.ended_by_us[name] += 1
         if name in ("postgres", "redis"):
             server = self.postgres if name == "postgres" else self.redis
             server.kill()
@@ -378,10 +378,25 @@ class Installation:
         refused = self._refused_webhooks()
         if refused:
             broken.append(f"{refused} authentic webhooks were refused with 4xx")
+        broken.extend(self._unforeseen())
         assert not broken, "\n".join([*broken, self.report()])
         self.sound = True
-        print(f"audit holds: {self.plan}, {progress}, checks {len(report.findings)}, kills {self.kills}")  # see -rP
+        print(
+            f"audit holds: {self.plan}, {progress}, checks {len(report.findings)}, ended by us {dict(self.ended_by_us)}"
+        )  # see -rP
         return progress
+
+    def _unforeseen(self) -> Iterator[str]:
+        """What no process should ever meet, whatever is broken around it: it would be a bug that a retry hides."""
+        for child in self.supervisor.children:
+            for words in ("api.unforeseen", "settle.poison", '"reason":"unforeseen '):
+                times = self.logged(child.name, words)
+                if times:
+                    yield f"{child.name} says {words!r} {times} times"
+            # One that is started while PostgreSQL is away says so, ends, and is started again.
+            excused = self.ended_by_us[child.name] + self.logged(child.name, "StoreUnavailable: ")
+            if child.restarts > excused:
+                yield f"{child.name} died of itself {child.restarts - excused} times"
 
     def _refused_webhooks(self) -> int:
         with contextlib.closing(sqlite3.connect(self.config.book_path("channels"), timeout=5)) as book:

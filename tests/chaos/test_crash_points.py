@@ -12,7 +12,7 @@ from kept.engine.crash import POINTS
 from tests.chaos.conftest import Installations
 from tests.chaos.installation import Installation, Plan
 
-pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
 
 _ORDERS = 6
 _ARRIVAL_MAX = 4  # a few orders come to every point more often than that

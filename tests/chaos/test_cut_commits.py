@@ -8,7 +8,7 @@ from tests.chaos.conftest import Installations
 from tests.chaos.installation import Plan
 from tests.chaos.proxy import Cut
 
-pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
 
 _FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
 

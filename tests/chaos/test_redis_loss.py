@@ -9,7 +9,7 @@ import pytest
 from tests.chaos.conftest import Installations
 from tests.chaos.installation import Installation, Plan
 
-pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
 
 _FACTS_PER_ORDER = 9
 _FULL = [pytest.mark.full, pytest.mark.timeout(1200)]

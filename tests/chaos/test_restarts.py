@@ -13,7 +13,7 @@ from kept.flow import FLOW
 from tests.chaos.conftest import Installations
 from tests.chaos.installation import Installation, Plan, kept_processes
 
-pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(120)]
+pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
 
 _FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
 _STOP_WITHIN_S = 10.0
@@ -57,6 +57,7 @@ def _restart(installation: Installation, name: str) -> tuple[float, int]:
     word = _STARTED.get(name.partition("-")[0], "")
     starts = installation.logged(name, word)
     old, begun = installation.process(name), time.monotonic()
+    installation.ended_by_us[name] += 1
     old.terminate()
     code = old.wait(_STOP_WITHIN_S * 2)
     took_s = time.monotonic() - begun

@@ -21,6 +21,8 @@ REPEATABLE = (asyncpg.DeadlockDetectedError, asyncpg.SerializationError)
 _GONE = (
     asyncpg.PostgresConnectionError,
     asyncpg.InterfaceError,
+    # A statement on a connection that has just been told of the server's crash and is not closed yet.
+    asyncpg.InternalClientError,
     asyncpg.CannotConnectNowError,
     asyncpg.AdminShutdownError,
     asyncpg.CrashShutdownError,

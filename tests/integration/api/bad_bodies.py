@@ -60,7 +60,7 @@ def _size(row: Row) -> int:
 
 
 def _built(row: Row) -> bytes | None:
-    depth = row.get("depth", 0)
+    depth: int = row.get("depth", 0)
     match row["kind"]:
         case "nest_obj":
             return b'{"a":' * depth + b"1" + b"}" * depth
@@ -69,14 +69,14 @@ def _built(row: Row) -> bytes | None:
         case "nest_arr_unclosed":
             return b"[" * depth
         case "long_string":
-            return b'{"id": "%b"}' % (b"x" * row["bytes"])
+            return b'{"id": "%b"}' % (b"x" * int(row["bytes"]))
         case "many_lines":
-            return b'{"lines": [' + b",".join([b'{"sku":1}'] * row["lines"]) + b"]}"
+            return b'{"lines": [' + b",".join([b'{"sku":1}'] * int(row["lines"])) + b"]}"
         case "many_keys":
             return b"{" + b",".join(b'"k%d":1' % key for key in range(row["keys"])) + b"}"
         case "dup_key" | "dup_key_nested":
             return str(row["raw"]).encode()
         case "encoding":
-            return '{"id": 1, "name": "Grüße"}'.encode(row["enc"])
+            return '{"id": 1, "name": "Grüße"}'.encode(str(row["enc"]))
         case _:
             return None

@@ -35,10 +35,19 @@ Reply = httpx2.Response
 
 
 def settings_for(
-    folder: Path, database_url: str, redis_url: str, *, api_key: str = "", body_bytes_max: int = 1_048_576
+    folder: Path,
+    database_url: str,
+    redis_url: str,
+    *,
+    api_key: str = "",
+    body_bytes_max: int = 1_048_576,
+    first_port: int = 8101,
 ) -> Settings:
-    """Settings of an API that knows the demonstration world's accounts; its secrets lie under `folder`."""
-    world = demo_config(folder / "world")
+    """Settings of an API that knows the demonstration world's accounts; its secrets lie under `folder`.
+
+    The world's parties are expected from `first_port` on; most tests run none of them.
+    """
+    world = demo_config(folder / "world", first_port=first_port)
     config = folder / "kept.toml"
     config.write_text(world.kept_toml, encoding="utf-8")
     return Settings(

@@ -18,7 +18,16 @@ from kept.store.database import Database
 from tests.fixtures_location import shared_fixtures
 from tests.integration.api import bad_bodies
 from tests.integration.api.normalising import all_messages_ended, normalising
-from tests.integration.api.serving import Api, Reply, answer_of, head_of, own_order, serving_api, settings_for, shop_order
+from tests.integration.api.serving import (
+    Api,
+    Reply,
+    answer_of,
+    head_of,
+    own_order,
+    serving_api,
+    settings_for,
+    shop_order,
+)
 from tests.servers import fetch, until, value_of
 
 # As many as keep both cores busy, few enough to name the one that went wrong.
@@ -114,9 +123,14 @@ async def test_every_recorded_attack_on_a_signature_is_401_and_every_good_one_is
     rows = bad_bodies.rows("webhooks.jsonl")
 
     async with serving_api(settings_for(tmp_path, database_url, redis_url), lambda: now) as api:
+
         async def attack(_: str, row: bad_bodies.Row) -> Reply:
             body = base64.b64decode(row["body_b64"])
-            theirs = {"webhook-id": row["id_hdr"], "webhook-timestamp": row["ts_hdr"], "webhook-signature": row["sig_hdr"]}
+            theirs = {
+                "webhook-id": row["id_hdr"],
+                "webhook-timestamp": row["ts_hdr"],
+                "webhook-signature": row["sig_hdr"],
+            }
             answer = await api.webhook("inhouse", {name: value.encode() for name, value in theirs.items()}, body)
             assert answer.status_code == 401, row["id"]
             if row["expect"] != "reject":
@@ -193,9 +207,7 @@ async def test_naughty_strings_find_nothing_and_break_nothing(api: Api) -> None:
     assert {answer.status_code for answer in answers.values()} <= {200, 307, 404, 422}
 
 
-async def test_naughty_strings_in_an_orders_free_text_come_back_as_they_were_sent(
-    api: Api, database: Database
-) -> None:
+async def test_naughty_strings_in_an_orders_free_text_come_back_as_they_were_sent(api: Api, database: Database) -> None:
     """Byte for byte through inbox, content and status API, or a dead letter that says why not."""
     strings: list[str] = orjson.loads(shared_fixtures("bad-input", "blns", "blns.json").read_bytes())
     names: dict[str, str] = {}

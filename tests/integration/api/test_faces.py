@@ -71,9 +71,7 @@ def assert_problem(answer: Reply, status: int) -> None:
         ("POST", "/v1/dead-letters/replay", 415),
     ],
 )
-async def test_every_error_is_a_problem_with_its_correlation_id(
-    api: Api, method: str, path: str, status: int
-) -> None:
+async def test_every_error_is_a_problem_with_its_correlation_id(api: Api, method: str, path: str, status: int) -> None:
     assert_problem(await api.client.request(method, path), status)
 
 

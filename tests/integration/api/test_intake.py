@@ -266,7 +266,9 @@ async def test_with_postgresql_down_it_is_503_with_retry_after_and_nothing_half_
     assert (await api.client.get("/readyz")).status_code == 503
     assert (await api.client.get("/healthz")).status_code == 200
     assert (await api.client.get("/v1/orders")).status_code == 503
-    assert (await api.webhook("shop", {**api.shop_headers(body), "x-shopify-hmac-sha256": "x"}, body)).status_code == 401
+    assert (
+        await api.webhook("shop", {**api.shop_headers(body), "x-shopify-hmac-sha256": "x"}, body)
+    ).status_code == 401
     servers.postgres.start()
     answer = await api.sell(body, "w-1")
     assert (answer.status_code, answer.json()["duplicate"]) == (202, False)

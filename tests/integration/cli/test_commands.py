@@ -256,9 +256,7 @@ async def test_a_wrong_setting_is_exit_code_2_and_one_line(
         ('[channels.shop]\ntype = "shopify"\nbase_url = "http://x"\ntoken = "env:NO_SUCH"', "NO_SUCH"),
     ],
 )
-async def test_a_wrong_kept_toml_is_named_without_its_secrets(
-    kept: Kept, tmp_path: Path, toml: str, says: str
-) -> None:
+async def test_a_wrong_kept_toml_is_named_without_its_secrets(kept: Kept, tmp_path: Path, toml: str, says: str) -> None:
     config = tmp_path / "kept.toml"
     config.write_text(toml, encoding="utf-8")
     ended = await kept("check", "--config", str(config))

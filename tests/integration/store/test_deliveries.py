@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from kept.domain import events as ev
@@ -13,6 +14,7 @@ from kept.processes.assembly import utc_now
 from kept.store.effects import LEASE, EffectReader, IntentWriter
 from tests.integration.store.driving import Driver, done, intent_of, later
 from tests.servers import execute, fetch, value_of
+
 
 async def order_waiting(driver: Driver, number: int = 1) -> None:
     for _ in range(number):
@@ -73,8 +75,14 @@ async def test_a_claim_outlives_the_call_and_an_expired_one_may_be_taken(driver:
     await execute(driver.database, "UPDATE deliveries SET claimed_until = now() - interval '1 s'")
     second = await writer.intend(intent_of(loaded))
     assert second is not None
-    assert (second.epoch, second.resolved, second.attempt) == (first.epoch + 1, "unresolved", 2)
-    assert second.last_sent_at == first.last_sent_at  # of the try whose end nobody knows
+    # Still the first try: nothing is sent before the target was asked, which its sender may have reached any
+    # moment that its claim lasted.
+    assert (second.epoch, second.resolved, second.attempt) == (first.epoch + 1, "unresolved", 1)
+    assert second.last_sent_at == first.last_sent_at + LEASE
+    loaded.delivery.epoch = second.epoch
+    resent = await writer.intend(replace(intent_of(loaded, claimed=True), resend=True))
+    assert resent is not None
+    assert (resent.epoch, resent.attempt) == (second.epoch, 2)
 
 
 async def test_the_holder_writes_a_second_intent_under_its_claim(driver: Driver) -> None:

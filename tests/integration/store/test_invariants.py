@@ -27,7 +27,8 @@ PLANTED: dict[str, str] = {
     "stock is conserved: opening and moves make what is on hand": "DELETE FROM stock_moves",
     "one effect key has one document downstream": (
         "INSERT INTO effect_attempts (key, attempt, epoch, at, duration_ms, status, adopted, downstream_id, error)"
-        " VALUES ('k', 1, 1, now(), 1, 'confirmed', false, 'SO-1', ''), ('k', 2, 1, now(), 1, 'confirmed', false, 'SO-2', '')"
+        " VALUES ('k', 1, 1, now(), 1, 'confirmed', false, 'SO-1', ''),"
+        " ('k', 2, 1, now(), 1, 'confirmed', false, 'SO-2', '')"
     ),
     "no effect is left unresolved": "UPDATE effects SET last_sent_at = now() - interval '16 minutes'",
     "one epoch of a delivery writes, and no older one after it": (

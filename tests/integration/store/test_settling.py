@@ -216,7 +216,12 @@ async def test_a_buried_delivery_is_a_dead_letter_and_nothing_else(driver: Drive
     assert await driver.settle(failed(loaded, "refused", "x" * 5000)) == []
     assert await steps_waiting(driver) == []
     letter = (await fetch(driver.database, "SELECT * FROM dead_letters"))[0]
-    assert (letter["kind"], letter["order_id"], letter["step"], letter["code"]) == ("order", order.id, "validate", "refused")
+    assert (letter["kind"], letter["order_id"], letter["step"], letter["code"]) == (
+        "order",
+        order.id,
+        "validate",
+        "refused",
+    )
     assert len(letter["reason"]) == 2000
     assert letter["correlation_id"] == order.correlation_id
     assert await breaches(driver.database) == {}

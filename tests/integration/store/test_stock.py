@@ -31,9 +31,7 @@ async def routable(driver: Driver, number: int) -> list[Settling]:
     return [done(loaded, samples.routed(plan)) for loaded in await driver.waiting("route")]
 
 
-async def test_sixteen_workers_on_one_sku_never_oversell_and_never_deadlock(
-    driver: Driver, database_url: str
-) -> None:
+async def test_sixteen_workers_on_one_sku_never_oversell_and_never_deadlock(driver: Driver, database_url: str) -> None:
     await driver.stock_up(on_hand=50)
     settlings = await routable(driver, 64)
     databases = [Database(database_url, 1) for _ in range(16)]
@@ -48,15 +46,18 @@ async def test_sixteen_workers_on_one_sku_never_oversell_and_never_deadlock(
     states = await fetch(driver.database, "SELECT state, count(*) FROM orders GROUP BY 1 ORDER BY 1")
     assert [tuple(row) for row in states] == [("routed", 25), ("validated", 39)]
     # Those that found nothing left are to be routed again, at once and without an attempt.
-    assert await value_of(driver.database, "SELECT count(*) FROM deliveries WHERE step = 'route' AND attempts = 0") == 39
+    assert (
+        await value_of(driver.database, "SELECT count(*) FROM deliveries WHERE step = 'route' AND attempts = 0") == 39
+    )
     assert await breaches(driver.database) == {}
-    assert await value_of(driver.database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()") == 0
+    assert (
+        await value_of(driver.database, "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()")
+        == 0
+    )
     await asyncio.gather(*(database.close() for database in databases))
 
 
-async def test_workers_that_want_two_skus_in_opposite_orders_all_get_through(
-    driver: Driver, database_url: str
-) -> None:
+async def test_workers_that_want_two_skus_in_opposite_orders_all_get_through(driver: Driver, database_url: str) -> None:
     await driver.stock_up(on_hand=1000)
     for _ in range(32):
         order = await driver.order(samples.line(1, 1), samples.line(2, 1))

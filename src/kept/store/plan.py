@@ -10,7 +10,7 @@ from typing import Any
 from kept.domain import events as ev
 from kept.domain.lifecycle import STEP_OF_STATE, MessageState, advance_message
 from kept.domain.order import OrderContent
-from kept.domain.progress import Evolution, Order, StockMove, evolve
+from kept.domain.progress import Evolution, Order, evolve
 from kept.domain.subjects import Message, PartOf, Subject
 from kept.domain.urgency import urgency_of
 from kept.engine.delivery import Advance, Settling
@@ -44,11 +44,6 @@ class Change:
     message_done: str = ""  # how the message ended, "" while it goes on
     nexts: list[NextDelivery] = field(default_factory=list)
     superseded: list[tuple[str, int]] = field(default_factory=list)  # subjects whose deliveries end here
-
-    @property
-    def reserves(self) -> Iterator[StockMove]:
-        if self.evolution is not None:
-            yield from (move for move in self.evolution.stock if move.reserved > 0)
 
 
 def change_of(settling: Settling, now: datetime) -> Change:

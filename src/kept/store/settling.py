@@ -1,7 +1,8 @@
 """Settling: facts, new state, next deliveries, stock, dead letters, observations, in one transaction.
 
-Locks are always taken in the same order (orders, deliveries, stock, each sorted), so that settlements
-wait for each other and do not block each other for good. A settlement counts only if its delivery is
+Locks are always taken in the same order (orders, deliveries, effects, stock, each kind once and sorted), so
+that settlements wait for each other and do not block each other for good. Stock comes last: every order of a
+popular SKU needs the same row, so it is held for no longer than the commit takes. A settlement counts only if its delivery is
 still its own (epoch) and its order is still the one it was decided on (seq); otherwise nothing of it is
 written but what was observed of its effects, and the step is taken again.
 """
@@ -30,7 +31,7 @@ from kept.store.plan import (
     own_subject,
     with_part_ids,
 )
-from kept.store.stock import apply_moves, reserve
+from kept.store.stock import Oversold, apply_moves, refused
 
 # A third deadlock in a row with the same rows is no accident: let the runner halve the group.
 _TRIES = 3
@@ -63,13 +64,15 @@ class Settler:
         with_part_ids(changes, iter(await self._part_ids.take(count_new_parts(changes))))
         changes, again = chained(changes, now)
         delivery_ids = await self._delivery_ids.take(sum(len(change.nexts) + change.new_order for change in changes))
+        scarce = False
         for tried in range(1, _TRIES + 1):
-            group = _Group(settlings, changes, list(again))
+            group = _Group(settlings, list(changes), list(again))
             try:
                 async with self._database.transaction() as connection:
-                    await self._write(connection, group, delivery_ids, now)
+                    await self._write(connection, group, delivery_ids, now, scarce=scarce)
                 break
-            except REPEATABLE:
+            except (*REPEATABLE, Oversold) as error:
+                scarce = scarce or isinstance(error, Oversold)
                 if tried == _TRIES:
                     raise
         for change in group.changes:
@@ -83,12 +86,15 @@ class Settler:
         group: _Group,
         delivery_ids: Sequence[int],
         now: datetime,
+        *,
+        scarce: bool,
     ) -> None:
-        await appending.write_observations(connection, group.settlings)
         mine = await self._lock(connection, group)
+        await appending.write_observations(connection, group.settlings)
         self._drop_foreign(group, mine)
         await self._create_orders(connection, group, now)
-        await self._reserve(connection, group)
+        if scarce:
+            await self._reserve(connection, group)
         changes = group.changes
         await appending.append_contents(connection, changes)
         await appending.append_ends(connection, changes, now)
@@ -98,12 +104,12 @@ class Settler:
         await writing.update_parts(connection, changes, now)
         await appending.append_documents(connection, changes, now)
         await appending.append_ledger(connection, changes, now)
-        await apply_moves(connection, changes, now)
         await self._end_deliveries(connection, changes)
         await self._begin_deliveries(connection, group, delivery_ids, now)
         await self._reschedule(connection, group, mine)
         await self._bury(connection, [s for s in group.settlings if s.delivery.id in mine], now)
         await self._take_again(connection, group, mine)
+        await apply_moves(connection, changes, now, locked=scarce)
 
     async def _lock(self, connection: asyncpg.Connection, group: _Group) -> set[int]:
         """Lock orders and deliveries; the ids of deliveries that are still ours.
@@ -153,12 +159,8 @@ class Settler:
                 group.again.append(change.settling)
 
     async def _reserve(self, connection: asyncpg.Connection, group: _Group) -> None:
-        """Lock the stock that is promised; an order whose stock was taken meanwhile is routed again."""
-        wanting = [change for change in group.changes if any(change.reserves)]
-        if not wanting:
-            return
-        refused = await reserve(connection, wanting)
-        for change in refused:
+        """Lock the group's stock; an order whose stock was taken meanwhile is routed again."""
+        for change in await refused(connection, group.changes):
             group.changes.remove(change)
             group.again.append(change.settling)
 

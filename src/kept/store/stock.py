@@ -65,51 +65,56 @@ class StockRooms:
         return [dict(row) for row in rows]
 
 
-async def reserve(connection: asyncpg.Connection, wanting: Sequence[Change]) -> list[Change]:
-    """Lock the rows of what is wanted; the changes for which there is not enough any more.
+class Oversold(Exception):
+    """A group promises more than there is: it has to be written again, without the orders that came too late."""
+
+
+async def refused(connection: asyncpg.Connection, changes: Sequence[Change]) -> list[Change]:
+    """Lock the stock of all changes; those for which there is not enough.
 
     First come, first served in the order given, which is that of urgency.
     """
-    keys = sorted({(move.centre, move.sku) for change in wanting for move in change.reserves})
-    free = dict(await _lock(connection, keys))
-    refused = []
-    for change in wanting:
+    free = await _lock(connection, sorted({_place(move) for change in changes for move in _moves(change)}))
+    too_late = []
+    for change in changes:
         need: dict[Key, int] = defaultdict(int)
-        for move in change.reserves:
-            need[move.centre, move.sku] += move.reserved
+        for move in _moves(change):
+            if move.reserved > 0:
+                need[_place(move)] += move.reserved
         if any(free.get(key, 0) < pieces for key, pieces in need.items()):
-            refused.append(change)
+            too_late.append(change)
             continue
         for key, pieces in need.items():
             free[key] -= pieces
-    return refused
+    return too_late
 
 
-async def _lock(connection: asyncpg.Connection, keys: Sequence[Key]) -> list[tuple[Key, int]]:
-    rows = await connection.fetch(
-        "SELECT centre, sku, on_hand - reserved FROM stock WHERE (centre, sku) IN"
-        " (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY centre, sku FOR UPDATE",
-        [centre for centre, _ in keys],
-        [sku for _, sku in keys],
-    )
-    return [((centre, sku), free) for centre, sku, free in rows]
+async def apply_moves(
+    connection: asyncpg.Connection, changes: Sequence[Change], now: datetime, *, locked: bool
+) -> None:
+    """Write what facts did to stock; its rows are locked first unless they are `locked` already.
 
-
-async def apply_moves(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
-    """Write what facts did to stock. Rows are locked in order first."""
+    Raises Oversold, before anything is written, if a promise is not covered.
+    """
     reserved: dict[Key, int] = defaultdict(int)
+    promised: dict[Key, int] = defaultdict(int)
     shipped: list[tuple[str, str, int, int, datetime]] = []
     for change in changes:
-        if change.evolution is None:
-            continue
-        for move in change.evolution.stock:
-            reserved[move.centre, move.sku] += move.reserved
+        for move in _moves(change):
+            place = _place(move)
+            reserved[place] += move.reserved
+            if move.reserved > 0:
+                promised[place] += move.reserved
             if move.on_hand:
-                shipped.append((*_place(move), move.on_hand, change.evolution.order.id, move.at or now))
+                assert change.evolution is not None
+                shipped.append((*place, move.on_hand, change.evolution.order.id, move.at or now))
     if not reserved:
         return
     keys = sorted(reserved)
-    await _lock(connection, keys)
+    if not locked:
+        free = await _lock(connection, keys)
+        if any(free.get(key, 0) < pieces for key, pieces in promised.items()):
+            raise Oversold
     await connection.execute(
         "UPDATE stock s SET reserved = s.reserved + x.delta FROM unnest($1::text[], $2::text[], $3::int[])"
         " AS x(centre, sku, delta) WHERE s.centre = x.centre AND s.sku = x.sku",
@@ -120,6 +125,21 @@ async def apply_moves(connection: asyncpg.Connection, changes: Sequence[Change],
     if shipped:
         columns = [list(column) for column in zip(*shipped, strict=True)]
         await connection.execute(_SHIP, *columns)
+
+
+async def _lock(connection: asyncpg.Connection, keys: Sequence[Key]) -> dict[Key, int]:
+    """Lock the rows; how many pieces of each may still be promised."""
+    rows = await connection.fetch(
+        "SELECT centre, sku, on_hand - reserved FROM stock WHERE (centre, sku) IN"
+        " (SELECT * FROM unnest($1::text[], $2::text[])) ORDER BY centre, sku FOR UPDATE",
+        [centre for centre, _ in keys],
+        [sku for _, sku in keys],
+    )
+    return {(centre, sku): free for centre, sku, free in rows}
+
+
+def _moves(change: Change) -> Sequence[StockMove]:
+    return change.evolution.stock if change.evolution is not None else ()
 
 
 def _place(move: StockMove) -> Key:

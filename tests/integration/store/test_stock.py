@@ -77,6 +77,34 @@ async def test_workers_that_want_two_skus_in_opposite_orders_all_get_through(dri
     await asyncio.gather(*(database.close() for database in databases))
 
 
+async def test_groups_that_promise_one_sku_and_ship_another_never_deadlock(driver: Driver, database_url: str) -> None:
+    await driver.stock_up(on_hand=1000)
+    groups = []
+    for number in range(16):
+        promised, leaving = (1, 2) if number % 2 else (2, 1)
+        sold = await driver.order(samples.line(1, 1, sku=f"SKU-{leaving}"))
+        await driver.advance("validate", ev.OrderValidated("C-1"), order_id=sold.id)
+        part = samples.planned("east", (1, f"SKU-{leaving}", 1))
+        await driver.advance("route", samples.routed(part), order_id=sold.id)
+        await driver.advance("book", ev.OrderBooked(f"SO-{sold.id}", adopted=False), order_id=sold.id)
+        await driver.advance("label", ev.PartLabelled(1, f"{sold.id:018d}", ("pdf",)), order_id=sold.id)
+        await driver.advance("release", ev.PartReleased(1, "R"), order_id=sold.id)
+        gone = await driver.told(sold.id, samples.shipped(1, (1, f"SKU-{leaving}", 1)))
+        new = await driver.order(samples.line(1, 1, sku=f"SKU-{promised}"))
+        await driver.advance("validate", ev.OrderValidated("C-1"), order_id=new.id)
+        plan = samples.planned("east", (1, f"SKU-{promised}", 1))
+        groups.append((done(await driver.next("route", new.id), samples.routed(plan)), gone))
+    databases = [Database(database_url, 1) for _ in groups]
+    workers = [Driver.on(database) for database in databases]
+    await asyncio.gather(*(worker.settle(*group) for worker, group in zip(workers, groups, strict=True)))
+    assert await driver.level("east", "SKU-1") == (992, 8)
+    assert await driver.level("east", "SKU-2") == (992, 8)
+    assert await breaches(driver.database) == {}
+    deadlocks = "SELECT deadlocks FROM pg_stat_database WHERE datname = current_database()"
+    assert await value_of(driver.database, deadlocks) == 0
+    await asyncio.gather(*(database.close() for database in databases))
+
+
 async def test_in_one_group_whoever_comes_first_gets_the_last_pieces(driver: Driver) -> None:
     await driver.stock_up(on_hand=3)
     settlings = await routable(driver, 2)
@@ -85,6 +113,16 @@ async def test_in_one_group_whoever_comes_first_gets_the_last_pieces(driver: Dri
     won = await value_of(driver.database, "SELECT order_id FROM deliveries WHERE step = 'book'")
     assert won == settlings[0].subject.id
     assert await driver.level("east", "SKU-1") == (3, 2)
+
+
+async def test_a_group_written_twice_for_lack_of_stock_still_decides_anew_what_came_second(driver: Driver) -> None:
+    await driver.stock_up(on_hand=1)
+    short = (await routable(driver, 1))[0]
+    content = samples.content(HOT, external_id="E-twice")
+    first, second = await driver.creation(content), await driver.creation(content)
+    await driver.settle(first)
+    rings = await driver.settle(second, short)
+    assert sorted(ring.step for ring in rings) == ["deduplicate", "route"]
 
 
 async def test_available_is_what_is_not_promised(driver: Driver) -> None:

@@ -6,6 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from datetime import time
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from kept.connectors.channels.shopify import mapping as shopify
@@ -15,7 +16,7 @@ from kept.engine.streams import Streams
 from kept.observe.correlation import new_correlation_id
 from kept.ports import Channel, StockLevel, StockSnapshot
 from kept.processes.assembly import CachedItems, PortsFactory, utc_now
-from kept.simulator.instant import InstantCentre, InstantConfirmations, InstantErp
+from kept.simulator.instant import Deliver, InstantCentre, InstantConfirmations, InstantErp
 from kept.steps.ports import LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
@@ -73,13 +74,10 @@ class CentreEvents:
                 await self._bell.ring(rings)
 
 
-@contextlib.asynccontextmanager
-async def instant_ports(database: Database, orders: Orders, bell: Streams) -> AsyncIterator[PortsFactory]:
-    """Ports of instant parties; the centres' events are accepted while the block runs."""
-    events = CentreEvents(database, bell)
+def instant_parties(deliver: Deliver, **others: Any) -> Ports:
+    """Ports to parties that answer at once; what a centre says goes to `deliver`. `others`: the ports' own fields."""
     erp = InstantErp()
-    ports = Ports(
-        clock=utc_now,
+    return Ports(
         channels={
             ACCOUNT: Channel(
                 ACCOUNT,
@@ -89,18 +87,29 @@ async def instant_ports(database: Database, orders: Orders, bell: Streams) -> As
                 confirm=InstantConfirmations(),
             )
         },
-        centres={name: InstantCentre(name, events.deliver, utc_now).port() for name in CENTRES},
+        centres={name: InstantCentre(name, deliver, utc_now).port() for name in CENTRES},
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
         items=CachedItems(erp),
+        routing=RoutingPolicy("bench", profiles(), parts_max=3),
+        labels=LabelPolicy("0614141", 0),
+        **others,
+    )
+
+
+@contextlib.asynccontextmanager
+async def instant_ports(database: Database, orders: Orders, bell: Streams) -> AsyncIterator[PortsFactory]:
+    """Ports of instant parties; the centres' events are accepted while the block runs."""
+    events = CentreEvents(database, bell)
+    ports = instant_parties(
+        events.deliver,
+        clock=utc_now,
         orders=orders,
         availability=StockRooms(database),
         effect_standings=EffectReader(database),
         order_ids=Ids(database, "order_ids"),
         serials=Ids(database, "sscc_serials"),
         installation=await installation_prefix(database),
-        routing=RoutingPolicy("bench", profiles(), parts_max=3),
-        labels=LabelPolicy("0614141", 0),
     )
     pump = asyncio.create_task(events.run())
     try:

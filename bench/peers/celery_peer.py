@@ -20,7 +20,7 @@ from celery import Celery
 from celery.signals import worker_ready
 from redis import Redis
 
-from bench.peers import minimal
+from bench.peers import minimal, work
 from bench.peers.measurement import READY, TIMEOUT_S, Peer, PeerResult, main, measure
 
 SCHEMA = "peer_celery"
@@ -56,7 +56,7 @@ worker_ready.connect(say_ready)
 
 def step(order_id: int, number: int) -> None:
     """Commit the step, then send the next one, then (acks_late) acknowledge: at least once, never zero times."""
-    minimal.advance(minimal.connection_of_thread(os.environ["PEER_DSN"], SCHEMA), order_id, number)
+    work.advance(minimal.connection_of_thread(os.environ["PEER_DSN"], SCHEMA), order_id, number)
     if number < minimal.STEPS:
         step_task.apply_async((order_id, number + 1))
 
@@ -67,7 +67,9 @@ step_task = app.task(name="kept_peer.step")(step)
 
 def enqueue(ids: range) -> None:
     """Send every order's first step."""
-    with app.producer_or_acquire() as producer:  # one connection for all, as in a long-lived web process
+    # One connection for all, as in a long-lived web process; not from the app's pool, which remembers the broker
+    # of the last run.
+    with app.connection_for_write() as connection, app.amqp.Producer(connection) as producer:
         for order_id in ids:
             step_task.apply_async((order_id, 1), producer=producer)
 

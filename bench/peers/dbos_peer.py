@@ -19,7 +19,7 @@ import threading
 import psycopg
 from dbos import DBOS, DBOSClient, DBOSConfig, EnqueueOptions, run_dbos_database_migrations
 
-from bench.peers import minimal
+from bench.peers import minimal, work
 from bench.peers.measurement import READY, TIMEOUT_S, Peer, PeerResult, main, measure
 
 SCHEMA = "peer_dbos"
@@ -37,7 +37,7 @@ POLL_S = 0.05  # how often an executor looks for free orders; 0.05 x 8 is never 
 @DBOS.step()
 def step(order_id: int, number: int) -> None:
     """Commit the step; DBOS then checkpoints it, so that a recovered workflow doesn't call it again."""
-    minimal.advance(minimal.connection_of_thread(os.environ["PEER_DSN"], SCHEMA), order_id, number)
+    work.advance(minimal.connection_of_thread(os.environ["PEER_DSN"], SCHEMA), order_id, number)
 
 
 @DBOS.workflow(name=WORKFLOW)

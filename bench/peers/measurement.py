@@ -16,6 +16,7 @@ from pathlib import Path
 import psycopg
 
 from bench.peers import minimal
+from bench.pipeline import payloads
 
 REPOSITORY = Path(__file__).parents[2]
 TIMEOUT_S = 60.0  # 500 orders at 12 orders/s, the slowest peer ever seen, take 42 s
@@ -64,8 +65,9 @@ def measure(peer: Peer, dsn: str, orders: int, timeout_s: float = TIMEOUT_S) -> 
     measured = range(warm_up.stop, warm_up.stop + orders)
     with minimal.connect(dsn, peer.schema) as connection:
         minimal.create_tables(connection, peer.schema)
-        minimal.place_orders(connection, warm_up)
-        minimal.place_orders(connection, measured)
+        bodies = payloads(WARM_UP_ORDERS + orders)
+        minimal.place_orders(connection, warm_up, bodies[:WARM_UP_ORDERS])
+        minimal.place_orders(connection, measured, bodies[WARM_UP_ORDERS:])
         connection.execute("ANALYZE")  # else the first plans are made for empty tables
         with _workers(peer) as workers:
             _wait(peer, workers, "workers are not ready", workers.starting, timeout_s)

@@ -1,30 +1,21 @@
-"""The least a durable step can write: advance the order's row and record the event, in one transaction.
-
-Both peers run exactly this statement, once per order and step. It is one round trip on purpose: code that locks,
-thinks and then writes needs three or four, so the peers are measured at their cheapest.
-"""
+"""The peers' tables and their connections."""
 
 import threading
+from collections.abc import Sequence
 
 import psycopg
 
-STEPS = 8  # as many as Kept's own pipeline takes an order through
-
-# `step = n - 1` is the idempotency: a task delivered twice finds the row further on, and writes nothing.
-ADVANCE = """
-WITH advanced AS (
-    UPDATE peer_orders SET step = %(step)s, state = 'step-' || %(step)s::int, updated_at = clock_timestamp()
-    WHERE id = %(order_id)s AND step = %(step)s - 1
-    RETURNING id, step, state, updated_at
-)
-INSERT INTO peer_events (order_id, seq, type, at) SELECT id, step, state, updated_at FROM advanced
-"""
+STEPS = 8  # of an order; Kept itself takes it through twelve, the centre's two messages and the posting being others
 
 TABLES = """
 CREATE TABLE peer_orders (id bigint PRIMARY KEY, step int NOT NULL, state text NOT NULL,
-                          updated_at timestamptz NOT NULL);
+                          updated_at timestamptz NOT NULL,
+                          body bytea NOT NULL DEFAULT '',  -- as the channel sent it
+                          document bytea);                 -- the order as the last step left it
 CREATE TABLE peer_events (order_id bigint, seq int, type text NOT NULL, at timestamptz NOT NULL,
                           PRIMARY KEY (order_id, seq));
+CREATE TABLE peer_documents (order_id bigint NOT NULL, seq int NOT NULL, media_type text NOT NULL,
+                             content bytea NOT NULL);
 """
 
 _of_thread = threading.local()
@@ -47,11 +38,6 @@ def connection_of_thread(dsn: str, schema: str) -> psycopg.Connection:
     return connection
 
 
-def advance(connection: psycopg.Connection, order_id: int, step: int) -> None:
-    """Take the order from `step - 1` to `step` and record the event; do nothing if it is already there."""
-    connection.execute(ADVANCE, {"order_id": order_id, "step": step})
-
-
 def create_tables(connection: psycopg.Connection, schema: str) -> None:
     """The two tables in a fresh schema; whatever a former run left in it is dropped."""
     drop_tables(connection, schema)
@@ -65,11 +51,12 @@ def drop_tables(connection: psycopg.Connection, schema: str) -> None:
     connection.execute(f"DROP SCHEMA IF EXISTS {schema} CASCADE")
 
 
-def place_orders(connection: psycopg.Connection, ids: range) -> None:
+def place_orders(connection: psycopg.Connection, ids: range, bodies: Sequence[bytes] = ()) -> None:
     """Insert the orders at step 0, in one statement: taking orders in is not what the peers are measured by."""
     connection.execute(
-        "INSERT INTO peer_orders SELECT id, 0, 'placed', now() FROM generate_series(%s::bigint, %s) AS id",
-        (ids.start, ids.stop - 1),
+        "INSERT INTO peer_orders (id, step, state, updated_at, body) SELECT id, 0, 'placed', now(), coalesce(body, '')"
+        " FROM unnest(%s::bigint[], %s::bytea[]) AS x(id, body)",
+        (list(ids), list(bodies)),
     )
 
 

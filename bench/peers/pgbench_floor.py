@@ -25,7 +25,8 @@ SELECT nextval('floor_ticket') AS ticket \\gset
 \\set seq :ticket * {minimal.STEPS}
 """
 
-# `minimal.ADVANCE` over a range instead of one id; a statement outside BEGIN is a transaction of its own.
+# The least a durable step can write: the order's row and the fact. A statement outside BEGIN is a transaction of its
+# own.
 ADVANCE_BLOCK = """
 WITH advanced AS (
     UPDATE peer_orders SET step = {step}, state = 'step-' || {step}, updated_at = clock_timestamp()

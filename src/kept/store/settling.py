@@ -2,9 +2,10 @@
 
 Locks are always taken in the same order (orders, deliveries, effects, stock, each kind once and sorted), so
 that settlements wait for each other and do not block each other for good. Stock comes last: every order of a
-popular SKU needs the same row, so it is held for no longer than the commit takes. A settlement counts only if its delivery is
-still its own (epoch) and its order is still the one it was decided on (seq); otherwise nothing of it is
-written but what was observed of its effects, and the step is taken again.
+popular SKU needs the same row, so it is held for no longer than the commit takes.
+
+A settlement counts only if its delivery is still its own (epoch) and its order is still the one it was decided
+on (seq); otherwise nothing of it is written but what was observed of its effects, and the step is taken again.
 """
 
 from __future__ import annotations

@@ -30,6 +30,7 @@ CENTRES = ("east", "west", "europe")
 ACCOUNT = "shop"
 # As a busy API's group commit.
 _EVENTS_PER_COMMIT = 200
+_BOOKED_MAX = 5000
 
 
 def profiles() -> tuple[CentreProfile, ...]:
@@ -74,9 +75,23 @@ class CentreEvents:
                 await self._bell.ring(rings)
 
 
+class Recent(dict[str, Any]):
+    """The books of a party in a worker's process, the latest entries only: the worker's memory is measured."""
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        super().__setitem__(key, value)
+        if len(self) > _BOOKED_MAX:
+            del self[next(iter(self))]
+
+    def setdefault(self, key: str, default: Any = None) -> Any:
+        if key not in self:
+            self[key] = default
+        return self[key]
+
+
 def instant_parties(deliver: Deliver, **others: Any) -> Ports:
     """Ports to parties that answer at once; what a centre says goes to `deliver`. `others`: the ports' own fields."""
-    erp = InstantErp()
+    erp = InstantErp(orders=Recent(), shipments=Recent())
     return Ports(
         channels={
             ACCOUNT: Channel(
@@ -84,10 +99,10 @@ def instant_parties(deliver: Deliver, **others: Any) -> Ports:
                 verify=lambda message, now: None,
                 identify=lambda message: "",
                 normalise=shopify.normalise,
-                confirm=InstantConfirmations(),
+                confirm=InstantConfirmations(told=Recent()),
             )
         },
-        centres={name: InstantCentre(name, deliver, utc_now).port() for name in CENTRES},
+        centres={name: InstantCentre(name, deliver, utc_now, requests=Recent()).port() for name in CENTRES},
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
         items=CachedItems(erp),

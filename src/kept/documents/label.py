@@ -7,8 +7,9 @@ built-in fonts have no others; the ZPL keeps them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, lru_cache
 from typing import Final
 
 from kept.documents import code128
@@ -53,7 +54,8 @@ class _Text:
     bold: bool = False
 
 
-def _texts(label: LogisticsLabel) -> list[_Text]:
+@lru_cache(maxsize=1)  # both forms of a label are made one after the other
+def _texts(label: LogisticsLabel) -> Sequence[_Text]:
     """Every line of text on the label, for both forms."""
     if not is_valid_sscc(label.sscc):
         raise ValueError(f"{label.sscc!r} is not an SSCC: 18 digits with a right check digit")

@@ -10,8 +10,7 @@ def check_digit(digits: str) -> int:
     """
     if not (digits.isascii() and digits.isdecimal()):
         raise ValueError(f"{digits!r} is not a number of digits")
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
-    return -total % 10
+    return -(3 * sum(map(int, digits[::-2])) + sum(map(int, digits[-2::-2]))) % 10
 
 
 def sscc(company_prefix: str, extension: int, serial: int) -> str:

@@ -8,7 +8,7 @@ the ledger can be replayed and checked against the tables.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,6 +16,7 @@ from kept.domain import events as ev
 from kept.domain.keys import fulfilment_reference
 from kept.domain.lifecycle import TERMINAL, OrderState, PartState, advance_order, advance_part
 from kept.domain.order import OrderContent, OrderLine
+from kept.domain.values import changed
 
 Fields = dict[str, Any]  # what a fact changes of an order or a part, by field
 
@@ -118,7 +119,7 @@ class Order:
             if part.state in RESERVING:
                 for line in part.lines:
                     held[line.line_no] = held.get(line.line_no, 0) + line.quantity
-        free = (replace(line, ordered=line.ordered - held.get(line.line_no, 0)) for line in self.lines)
+        free = (changed(line, ordered=line.ordered - held.get(line.line_no, 0)) for line in self.lines)
         return tuple(line for line in free if line.open > 0)
 
 
@@ -202,27 +203,26 @@ def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = No
 def _apply(order: Order, event: Any, content: OrderContent | None) -> Order:
     kind = type(event)
     if kind in ev.PART_EVENTS:
-        changed = order.part(event.part)
-        state = advance_part(changed.state, kind.__name__)
+        before = order.part(event.part)
         change_part = _PART_CHANGES.get(kind)
-        changes = change_part(changed, event) if change_part is not None else {}
-        changed = replace(changed, state=state, **changes)
-        parts = tuple(changed if part.number == changed.number else part for part in order.parts)
+        changes = change_part(before, event) if change_part is not None else {}
+        after = changed(before, state=advance_part(before.state, kind.__name__), **changes)
+        parts = tuple(after if part is before else part for part in order.parts)
         lines = _with_shipped(order.lines, event) if kind is ev.PartShipped else order.lines
-        return replace(order, parts=parts, lines=lines, seq=order.seq + 1)
+        return changed(order, parts=parts, lines=lines, seq=order.seq + 1)
     state_after = advance_order(order.state, kind.__name__)
     change = _ORDER_CHANGES.get(kind)
     if kind is ev.OrderRevised:
         assert content is not None, "OrderRevised needs the new content"
         revised = {"content": content, "message_id": event.message_id, "lines": _revised(order.lines, content)}
-        return replace(order, state=state_after, seq=order.seq + 1, **revised)
-    return replace(order, state=state_after, seq=order.seq + 1, **(change(order, event) if change is not None else {}))
+        return changed(order, state=state_after, seq=order.seq + 1, **revised)
+    return changed(order, state=state_after, seq=order.seq + 1, **(change(order, event) if change is not None else {}))
 
 
 def _revised(old: Sequence[LineProgress], content: OrderContent) -> tuple[LineProgress, ...]:
     """The new content's lines, keeping what already shipped of each."""
     shipped = {line.line_no: line.shipped for line in old}
-    return tuple(replace(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
+    return tuple(changed(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
 
 
 def _routed(order: Order, event: ev.OrderRouted) -> Fields:
@@ -245,12 +245,12 @@ def _closed(order: Order, _: Any) -> Fields:
     """An order that ended: what did not ship is cancelled."""
     if all(line.open == 0 for line in order.lines):
         return {}
-    return {"lines": tuple(replace(line, cancelled=line.ordered - line.shipped) for line in order.lines)}
+    return {"lines": tuple(changed(line, cancelled=line.ordered - line.shipped) for line in order.lines)}
 
 
 def _with_shipped(lines: Sequence[LineProgress], event: ev.PartShipped) -> tuple[LineProgress, ...]:
     gone = shipped_by_line(event)
-    return tuple(replace(line, shipped=line.shipped + gone.get(line.line_no, 0)) for line in lines)
+    return tuple(changed(line, shipped=line.shipped + gone.get(line.line_no, 0)) for line in lines)
 
 
 def shipped_by_line(event: ev.PartShipped) -> dict[int, int]:
@@ -264,7 +264,7 @@ def shipped_by_line(event: ev.PartShipped) -> dict[int, int]:
 
 def _part_shipped(part: Part, event: ev.PartShipped) -> Fields:
     gone = shipped_by_line(event)
-    lines = tuple(replace(line, shipped=gone.get(line.line_no, 0)) for line in part.lines)
+    lines = tuple(changed(line, shipped=gone.get(line.line_no, 0)) for line in part.lines)
     return {"lines": lines, "shipment": event}
 
 

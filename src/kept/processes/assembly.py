@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from time import monotonic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -11,6 +11,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from kept.connectors.registry import Connectors
 from kept.domain.order import Address
 from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.domain.values import changed
 from kept.engine.effects import DeliveryEffects
 from kept.ports import CheckItems, ItemCheck
 from kept.settings import Business, CentreSettings, SettingsError
@@ -110,7 +111,7 @@ class PortsFactory:
     base: Ports
 
     def __call__(self, effects: DeliveryEffects | None) -> Ports:
-        return self.base if effects is None else replace(self.base, effects=effects)
+        return self.base if effects is None else changed(self.base, effects=effects)
 
 
 def assemble_ports(

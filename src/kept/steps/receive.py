@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
 
@@ -22,13 +23,15 @@ async def receive(messages: Sequence[Message], ports: Ports) -> Sequence[Outcome
     read = [_read(message, ports) for message in messages]
     references = [split_reference(event.reference)[0] for event in read if isinstance(event, CentreEvent)]
     orders = await ports.orders.by_references(references)
+    to_come = Counter(references)
     outcomes: list[Outcome] = []
     for event, message in zip(read, messages, strict=True):
         if isinstance(event, Reject):
             outcomes.append(event)
             continue
         outcome = _apply(event, message, orders, ports)
-        if isinstance(outcome, Done):
+        to_come[split_reference(event.reference)[0]] -= 1
+        if isinstance(outcome, Done) and to_come[outcome.about.reference]:
             # What a centre says in one breath is judged one after the other.
             orders[outcome.about.reference] = evolve(outcome.about, outcome.events[1:]).order
         outcomes.append(outcome)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,6 +13,7 @@ from kept.domain.order import OrderContent
 from kept.domain.progress import Evolution, Order, evolve
 from kept.domain.subjects import Message, PartOf, Subject
 from kept.domain.urgency import urgency_of
+from kept.domain.values import changed
 from kept.engine.delivery import Advance, Settling
 
 
@@ -96,7 +97,7 @@ def _next_of_message(message: Message, content: OrderContent, now: datetime) -> 
         urgency=urgency_of(content.promise.ship_by, now),
         deadline=content.promise.ship_by,
         correlation_id=message.correlation_id,
-        subject=replace(message, content=content, body=b"", headers={}),
+        subject=changed(message, content=content, body=b"", headers={}),
     )
 
 
@@ -165,8 +166,8 @@ def with_part_ids(changes: Sequence[Change], ids: Iterator[int]) -> None:
         if change.evolution is None or all(part.id for part in change.evolution.order.parts):
             continue
         order = change.evolution.order
-        parts = tuple(part if part.id else replace(part, id=next(ids)) for part in order.parts)
-        change.evolution = replace(change.evolution, order=replace(order, parts=parts))
+        parts = tuple(part if part.id else changed(part, id=next(ids)) for part in order.parts)
+        change.evolution = changed(change.evolution, order=changed(order, parts=parts))
 
 
 def chained(changes: Sequence[Change], now: datetime) -> tuple[list[Change], list[Settling]]:

@@ -61,39 +61,41 @@ async def insert_lines(connection: asyncpg.Connection, orders: Iterable[Order]) 
 
 
 async def update_orders(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
-    """State and number of the last fact always; the rest only where it changed, which is seldom."""
-    evolved = list(_evolved(changes))
-    moved = [(after.id, after.state.value, after.seq) for _, after in evolved]
-    if moved:
-        await connection.execute(
-            "UPDATE orders o SET state = x.state, seq = x.seq, updated_at = $4"
-            " FROM unnest($1::bigint[], $2::text[], $3::int[]) AS x(id, state, seq) WHERE o.id = x.id",
-            *columns(moved, 3),
-            now,
-        )
-    known = [
-        (after.id, after.customer_id, after.erp_order_id)
-        for before, after in evolved
-        if (after.customer_id, after.erp_order_id) != (before.customer_id, before.erp_order_id)
-    ]
-    if known:
-        await connection.execute(
-            "UPDATE orders o SET customer_id = x.customer, erp_order_id = x.erp"
-            " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS x(id, customer, erp) WHERE o.id = x.id",
-            *columns(known, 3),
-        )
-    revised = [
-        (after.id, after.message_id, after.content.revision, after.content.total_minor, after.content.promise.ship_by)
-        for before, after in evolved
-        if after.message_id != before.message_id
-    ]
-    if revised:
-        await connection.execute(
-            "UPDATE orders o SET message_id = x.message_id, revision = x.revision, total_minor = x.total,"
-            " ship_by = x.ship_by FROM unnest($1::bigint[], $2::bigint[], $3::bigint[], $4::bigint[],"
-            " $5::timestamptz[]) AS x(id, message_id, revision, total, ship_by) WHERE o.id = x.id",
-            *columns(revised, 5),
-        )
+    """State and number of the last fact always; the rest only where it changed, which is seldom. Each row once."""
+    moved: list[tuple[Any, ...]] = []
+    known: list[tuple[Any, ...]] = []
+    revised: list[tuple[Any, ...]] = []
+    for before, after in _evolved(changes):
+        row = (after.id, after.state.value, after.seq)
+        if after.message_id != before.message_id:
+            content = after.content
+            revision = (after.message_id, content.revision, content.total_minor, content.promise.ship_by)
+            revised.append((*row, after.customer_id, after.erp_order_id, *revision))
+        elif (after.customer_id, after.erp_order_id) != (before.customer_id, before.erp_order_id):
+            known.append((*row, after.customer_id, after.erp_order_id))
+        else:
+            moved.append(row)
+    for sql, rows, width in ((_MOVED, moved, 3), (_KNOWN, known, 5), (_REVISED, revised, 9)):
+        if rows:
+            await connection.execute(sql, *columns(rows, width), now)
+
+
+_MOVED = """
+UPDATE orders o SET state = x.state, seq = x.seq, updated_at = $4
+FROM unnest($1::bigint[], $2::text[], $3::int[]) AS x(id, state, seq) WHERE o.id = x.id
+"""
+_KNOWN = """
+UPDATE orders o SET state = x.state, seq = x.seq, customer_id = x.customer, erp_order_id = x.erp, updated_at = $6
+FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[]) AS x(id, state, seq, customer, erp)
+WHERE o.id = x.id
+"""
+_REVISED = """
+UPDATE orders o SET state = x.state, seq = x.seq, customer_id = x.customer, erp_order_id = x.erp,
+       message_id = x.message_id, revision = x.revision, total_minor = x.total, ship_by = x.ship_by, updated_at = $10
+FROM unnest($1::bigint[], $2::text[], $3::int[], $4::text[], $5::text[], $6::bigint[], $7::bigint[], $8::bigint[],
+            $9::timestamptz[]) AS x(id, state, seq, customer, erp, message_id, revision, total, ship_by)
+WHERE o.id = x.id
+"""
 
 
 async def update_lines(connection: asyncpg.Connection, changes: Sequence[Change]) -> None:
@@ -153,45 +155,47 @@ def _new_parts(changes: Sequence[Change]) -> Iterable[tuple[Order, Part, datetim
 
 
 async def update_parts(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
-    """States of parts; label and shipment where they are new."""
-    changed = [
-        (after, old, part)
-        for before, after in _evolved(changes)
-        for old, part in zip(before.parts, after.parts, strict=False)
-        if old is not part
-    ]
-    if not changed:
-        return
-    await connection.execute(
-        "UPDATE parts p SET state = x.state, updated_at = $3 FROM unnest($1::bigint[], $2::text[]) AS x(id, state)"
-        " WHERE p.id = x.id",
-        [part.id for _, _, part in changed],
-        [part.state.value for _, _, part in changed],
-        now,
-    )
-    labelled = [(part.id, part.sscc, part.label_sha256) for _, old, part in changed if part.sscc != old.sscc]
-    if labelled:
-        await connection.execute(
-            "UPDATE parts p SET sscc = x.sscc, label_sha256 = x.label"
-            " FROM unnest($1::bigint[], $2::text[], $3::text[]) AS x(id, sscc, label) WHERE p.id = x.id",
-            *columns(labelled, 3),
-        )
-    shipped = [(order, part) for order, old, part in changed if part.shipment is not old.shipment]
-    if shipped:
-        await _write_shipments(connection, shipped)
+    """States of parts; label and shipment where they are new. Each row once."""
+    moved: list[tuple[Any, ...]] = []
+    labelled: list[tuple[Any, ...]] = []
+    shipped: list[tuple[Any, ...]] = []
+    lines: list[tuple[Any, ...]] = []
+    for before, after in _evolved(changes):
+        for old, part in zip(before.parts, after.parts, strict=False):
+            if part is old:
+                continue
+            row = (part.id, part.state.value)
+            if part.shipment is not old.shipment:
+                shipment = orjson.dumps(part.shipment).decode()
+                shipped.append((*row, part.sscc, part.label_sha256, shipment))
+                lines.extend((after.id, part.number, line.line_no, line.shipped) for line in part.lines)
+            elif part.sscc != old.sscc:
+                labelled.append((*row, part.sscc, part.label_sha256))
+            else:
+                moved.append(row)
+    for sql, rows, width in ((_PARTS_MOVED, moved, 2), (_LABELLED, labelled, 4), (_SHIPPED, shipped, 5)):
+        if rows:
+            await connection.execute(sql, *columns(rows, width), now)
+    if lines:
+        await connection.execute(_LINES_SHIPPED, *columns(lines, 4))
 
 
-async def _write_shipments(connection: asyncpg.Connection, shipped: Sequence[tuple[Order, Part]]) -> None:
-    await connection.execute(
-        "UPDATE parts p SET shipment = x.shipment::jsonb FROM unnest($1::bigint[], $2::text[]) AS x(id, shipment)"
-        " WHERE p.id = x.id",
-        [part.id for _, part in shipped],
-        [orjson.dumps(part.shipment).decode() for _, part in shipped],
-    )
-    rows = [(order.id, part.number, line.line_no, line.shipped) for order, part in shipped for line in part.lines]
-    await connection.execute(
-        "UPDATE part_lines l SET shipped = x.shipped FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[])"
-        " AS x(order_id, number, line_no, shipped)"
-        " WHERE l.order_id = x.order_id AND l.number = x.number AND l.line_no = x.line_no",
-        *columns(rows, 4),
-    )
+_PARTS_MOVED = """
+UPDATE parts p SET state = x.state, updated_at = $3
+FROM unnest($1::bigint[], $2::text[]) AS x(id, state) WHERE p.id = x.id
+"""
+_LABELLED = """
+UPDATE parts p SET state = x.state, sscc = x.sscc, label_sha256 = x.label, updated_at = $5
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[]) AS x(id, state, sscc, label) WHERE p.id = x.id
+"""
+_SHIPPED = """
+UPDATE parts p SET state = x.state, sscc = x.sscc, label_sha256 = x.label, shipment = x.shipment::jsonb,
+       updated_at = $6
+FROM unnest($1::bigint[], $2::text[], $3::text[], $4::text[], $5::text[]) AS x(id, state, sscc, label, shipment)
+WHERE p.id = x.id
+"""
+_LINES_SHIPPED = """
+UPDATE part_lines l SET shipped = x.shipped
+FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[]) AS x(order_id, number, line_no, shipped)
+WHERE l.order_id = x.order_id AND l.number = x.number AND l.line_no = x.line_no
+"""

@@ -69,7 +69,7 @@ CREATE TABLE orders (
     received_at    timestamptz NOT NULL,
     updated_at     timestamptz NOT NULL,
     UNIQUE (account, external_id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 CREATE TABLE order_lines (
     order_id  bigint NOT NULL,
@@ -79,7 +79,7 @@ CREATE TABLE order_lines (
     cancelled integer NOT NULL DEFAULT 0,
     shipped   integer NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, line_no)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 CREATE TABLE parts (
     id           bigint PRIMARY KEY,
@@ -94,7 +94,7 @@ CREATE TABLE parts (
     shipment     jsonb,                     -- the centre's PartShipped, as it packed
     updated_at   timestamptz NOT NULL,
     UNIQUE (order_id, number)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 CREATE TABLE part_lines (
     order_id bigint NOT NULL,
@@ -104,7 +104,7 @@ CREATE TABLE part_lines (
     quantity integer NOT NULL CHECK (quantity > 0),
     shipped  integer NOT NULL DEFAULT 0,
     PRIMARY KEY (order_id, number, line_no)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 
 -- Append-only facts, gapless per order. `state` is the order's or, with `part`, the part's after the fact.
 CREATE TABLE ledger (
@@ -140,7 +140,7 @@ CREATE TABLE deliveries (
     correlation_id text NOT NULL,
     last_error     text NOT NULL DEFAULT '',
     UNIQUE (kind, subject_id)
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 CREATE INDEX deliveries_due ON deliveries (due_at) WHERE queued_at IS NULL;
 
 -- Changes outside, written ahead of being sent.
@@ -157,7 +157,7 @@ CREATE TABLE effects (
     downstream_id  text NOT NULL DEFAULT '',
     answer         bytea,
     correlation_id text NOT NULL
-) WITH (fillfactor = 70);
+) WITH (fillfactor = 50);
 CREATE INDEX effects_order ON effects (order_id);
 
 CREATE TABLE effect_attempts (

@@ -20,9 +20,9 @@ def changed(value: _Value, **changes: Any) -> _Value:
 
     The ledger's fold makes some thirty copies an order. Raises TypeError for a field that is not there.
     """
-    kind = type(value)
+    kind: Any = type(value)
     fields = _fields(kind)
-    made = object.__new__(kind)
+    made: _Value = object.__new__(kind)
     found = 0
     for name, get, put in fields:
         if name in changes:

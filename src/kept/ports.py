@@ -158,14 +158,144 @@ class ConfirmShipment(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Polled:
+    """An order as a channel's list or query gave it, to be put into the inbox like a message.
+
+    `key` is the same for the same revision of the same order, so that overlapping windows bring it once.
+    """
+
+    key: str
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Some of what changed, and where to go on; `next_cursor` is "" after the last page."""
+
+    orders: tuple[Polled, ...]
+    next_cursor: str = ""
+
+
+class PollOrders(Protocol):
+    """Asks a channel for the orders that changed, as a backstop to its messages."""
+
+    overlap: timedelta  # how far a window reaches back into the one before
+    delay: timedelta  # how old the end of a window must be
+
+    async def changed(self, since: datetime, until: datetime, cursor: str = "") -> Page:
+        """Orders changed in [since, until), page by page. Raises the faults of a read."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledgement:
+    """What a channel is told of an order that we took."""
+
+    order_ref: str
+    channel_order_id: str
+    line_ids: Mapping[int, str]  # line_no -> the channel's id of the line
+    quantities: Mapping[int, int]  # line_no -> pieces
+
+
+@dataclass(frozen=True, slots=True)
+class Acknowledged:
+    """The channel's word that it knows."""
+
+    channel_order_id: str
+
+
+class AcknowledgeOrder(Protocol):
+    """Tells a channel that we took an order."""
+
+    honours_key: bool
+
+    async def acknowledge(self, acknowledgement: Acknowledgement, key: str) -> Acknowledged: ...
+
+    async def find_acknowledgement(self, acknowledgement: Acknowledgement) -> Acknowledged | None: ...
+
+
+class CancelReason(StrEnum):
+    """Why we cancel at a channel; each connector has its vendor's word for it."""
+
+    BUYER = "buyer"
+    OUT_OF_STOCK = "out_of_stock"
+    BAD_ADDRESS = "bad_address"
+    PRICE_ERROR = "price_error"
+    FRAUD = "fraud"
+    OTHER = "other"
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCancel:
+    """What a channel is told of pieces that we shall not ship."""
+
+    order_ref: str
+    channel_order_id: str
+    reason: CancelReason
+    line_ids: Mapping[int, str]
+    quantities: Mapping[int, int]  # line_no -> pieces to cancel; every wanted piece for a whole cancel
+    whole: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ChannelCancelled:
+    """The channel's own id of the cancel, or of the order where it has none."""
+
+    cancel_id: str
+
+
+class CancelAtChannel(Protocol):
+    """Cancels pieces at a channel."""
+
+    honours_key: bool
+
+    async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled: ...
+
+    async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class StockOffer:
+    """Pieces of a SKU that a channel may sell. `believed` is what we last told it, where it compares and swaps."""
+
+    sku: str
+    quantity: int
+    believed: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class StockRefused:
+    """A SKU whose quantity a channel did not take. `code` "stale": it had another quantity than we believed."""
+
+    sku: str
+    code: str
+    reason: str
+
+
+class PushStock(Protocol):
+    """Tells a channel what it may sell; the newest figure replaces the one before. Repeating it is harmless."""
+
+    batch_max: int
+
+    async def push(self, offers: Sequence[StockOffer], key: str) -> Sequence[StockRefused]:
+        """Those that were not taken. Raises the channel's faults if none was."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
-    """One channel account."""
+    """One channel account. What a vendor has no call for is None."""
 
     account: str
     verify: Verify
     identify: Identify
     normalise: Normalise
     confirm: ConfirmShipment | None
+    poll: PollOrders | None = None
+    acknowledge: AcknowledgeOrder | None = None
+    cancel: CancelAtChannel | None = None
+    push_stock: PushStock | None = None
 
 
 # ------------------------------------------------------------------ ERP

@@ -56,6 +56,8 @@ class OrderLine:
     tax_minor: int
     requires_shipping: bool = True
     weight_g: int = 0  # of one piece
+    gift: bool = False  # packed as a gift, without prices
+    cancel_requested: bool = False  # the buyer asked the channel to cancel it; the seller decides
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,13 +85,17 @@ class OrderContent:
     test: bool  # recorded, never shipped
     tax_included: bool
     lines: tuple[OrderLine, ...]
-    shipping_minor: int
-    shipping_tax_minor: int
+    shipping_minor: int  # and every other charge that stands on no line: gift wrap, duties, fees, tips
+    shipping_tax_minor: int  # the tax of all of these
     total_minor: int  # the channel's own total of what is still wanted
     ship_to: Address | None
     email: str
     promise: Promise
     already_shipped: bool = False  # the channel says that somebody shipped it: recorded, never routed
+    fulfilled_by_channel: bool = False  # the marketplace ships it from its own stock: recorded, never routed
+    acknowledge_by: datetime | None = None  # until then the channel wants to hear that we took the order
+    hold: str = ""  # why the channel itself says to wait; lifted by a newer revision
+    refunded_minor: int = 0  # what the channel gave back of the order so far
 
     def computed_total_minor(self) -> int:
         """The total by our own sums, to tie with the channel's."""

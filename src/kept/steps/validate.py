@@ -34,6 +34,8 @@ def not_ours_to_ship(content: OrderContent) -> OrderRecorded | None:
     """Orders that are known and never routed."""
     if content.cancelled:
         return OrderRecorded("cancelled at the channel before anything was done")
+    if content.fulfilled_by_channel:
+        return OrderRecorded("the channel ships it from its own stock")
     if content.test:
         return OrderRecorded("test order")
     if content.already_shipped:
@@ -55,7 +57,12 @@ def not_paid(content: OrderContent) -> PaymentAwaited | OrderHeld | None:
 
 
 def incomplete(content: OrderContent) -> OrderHeld | None:
-    """Orders whose content does not hold together."""
+    """Orders whose content does not hold together, or that the channel says to wait with."""
+    if content.hold:
+        return OrderHeld("channel_hold", f"the channel says to wait: {content.hold}")
+    asked = [str(line.line_no) for line in content.lines if line.cancel_requested and line.quantity > 0]
+    if asked:
+        return OrderHeld("cancel_requested", f"the buyer asks to cancel line {', '.join(asked)}: cancel or refuse it")
     if content.ship_to is None:
         return OrderHeld("no_address", "the channel gave no shipping address")
     for line in content.lines:

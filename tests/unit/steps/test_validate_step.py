@@ -42,10 +42,11 @@ async def test_a_free_order_ships() -> None:
         (content(cancelled=True), "cancelled at the channel before anything was done"),
         (content(test=True), "test order"),
         (content(already_shipped=True), "the channel says that it has shipped"),
+        (content(fulfilled_by_channel=True), "the channel ships it from its own stock"),
         (content(line(1, 1, requires_shipping=False)), "nothing to ship"),
         (content(line(1, 0)), "nothing to ship"),
     ],
-    ids=["cancelled", "test", "shipped elsewhere", "nothing that ships", "nothing wanted any more"],
+    ids=["cancelled", "test", "shipped elsewhere", "marketplace", "nothing that ships", "nothing wanted any more"],
 )
 async def test_what_is_not_ours_to_ship_is_recorded_and_asks_the_erp_nothing(said: OrderContent, reason: str) -> None:
     world = World()
@@ -66,6 +67,17 @@ async def test_money_that_is_gone_is_a_hold_that_says_what_to_do(payment: Paymen
 async def test_no_address_is_a_hold() -> None:
     fact = await verdict(content(ship_to=None))
     assert fact == ev.OrderHeld("no_address", "the channel gave no shipping address")
+
+
+async def test_the_channels_own_hold_is_ours_too() -> None:
+    fact = await verdict(content(hold="payment review"))
+    assert fact == ev.OrderHeld("channel_hold", "the channel says to wait: payment review")
+
+
+async def test_a_buyers_request_to_cancel_a_line_is_a_hold_that_names_it() -> None:
+    asked = content(line(1, 1), line(2, 1, cancel_requested=True), line(3, 0, cancel_requested=True))
+    fact = await verdict(asked)
+    assert fact == ev.OrderHeld("cancel_requested", "the buyer asks to cancel line 2: cancel or refuse it")
 
 
 async def test_a_line_without_a_sku_is_a_hold_that_names_the_line() -> None:

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kept.cli import data, servers, world
+from kept.cli import channels, data, servers, world
 from kept.embedded.errors import EmbeddedError
 from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
@@ -14,6 +14,7 @@ from kept.settings import SettingsError
 app = typer.Typer(no_args_is_help=True, add_completion=False, help="Every order is a promise. Kept keeps it.")
 servers.register(app)
 data.register(app)
+channels.register(app)
 world.register(app)
 
 

@@ -6,15 +6,16 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from kept.connectors.centres import rest as rest_centre
+from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import inhouse, shopify
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.ports import Centre, Channel, Erp
 from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings, SettingsError
 
-CHANNELS: dict[str, Callable[[str, ChannelSettings, HttpTargets], Channel]] = {
-    "inhouse": inhouse.build,
-    "shopify": shopify.build,
+CHANNELS: dict[str, ChannelType] = {
+    "inhouse": inhouse.TYPE,
+    "shopify": shopify.TYPE,
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "rest": rest_erp.build,
@@ -52,7 +53,7 @@ def build_connectors(business: Business) -> Connectors:
 def build_channel(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:
     """The channel account `name`. Raises SettingsError, also for an unknown type."""
     _known("channels", name, settings.type, CHANNELS)
-    return CHANNELS[settings.type](name, settings, targets)
+    return CHANNELS[settings.type].build(name, settings, targets)
 
 
 def build_erp(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.inhouse.client import InhouseConfirm
-from kept.connectors.channels.inhouse.mapping import normalise
+from kept.connectors.channels.inhouse.mapping import messages_of_file, normalise
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import bearer, webhook_secrets
 from kept.connectors.signatures import StandardVerify, standard_identity
@@ -33,3 +34,6 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=confirm,
     )
+
+
+TYPE = ChannelType(build, normalise, messages_of_file)

@@ -22,6 +22,11 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
     return content_of(account, convert(strict_json.parse(message.body), OrderBody))
 
 
+def messages_of_file(body: bytes) -> list[Incoming]:
+    """One order, as a webhook brings it."""
+    return [Incoming({}, body)]
+
+
 def content_of(account: str, order: OrderBody) -> OrderContent:
     """One revision of an order. Raises BadMessage for a code or an amount that can't be read."""
     currency, promise = order.currency, order.promise

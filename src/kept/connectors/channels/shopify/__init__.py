@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.shopify.client import ShopifyConfirm
-from kept.connectors.channels.shopify.mapping import identify, normalise
+from kept.connectors.channels.shopify.mapping import identify, messages_of_file, normalise
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import required, token, webhook_secrets
 from kept.connectors.signatures import ShopifyVerify
@@ -27,3 +28,6 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=ShopifyConfirm(target),
     )
+
+
+TYPE = ChannelType(build, normalise, messages_of_file)

@@ -11,6 +11,8 @@ from __future__ import annotations
 import hashlib
 from datetime import datetime
 
+import orjson
+
 from kept.connectors import strict_json
 from kept.connectors.channels.shopify.amounts import Amounts
 from kept.connectors.channels.shopify.codes import ORDER_TOPICS, PAYMENTS, service_level
@@ -43,6 +45,17 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
     if isinstance(parsed, dict) and "order_edit" in parsed:
         return None  # says that there was an edit; the order as edited comes as orders/updated
     return content_of(account, convert(parsed, OrderBody))
+
+
+def messages_of_file(body: bytes) -> list[Incoming]:
+    """A bare order, {"order": ...} or {"orders": [...]}, each as a webhook would bring it. Raises BadMessage."""
+    headers = {_TOPIC: "orders/updated"}
+    parsed = strict_json.parse(body)
+    if isinstance(parsed, dict) and isinstance(parsed.get("orders"), list):
+        return [Incoming(headers, orjson.dumps(order)) for order in parsed["orders"]]
+    if isinstance(parsed, dict) and isinstance(parsed.get("order"), dict):
+        return [Incoming(headers, orjson.dumps(parsed["order"]))]
+    return [Incoming(headers, body)]
 
 
 def content_of(account: str, order: OrderBody) -> OrderContent:

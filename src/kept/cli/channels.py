@@ -2,13 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
-from kept.cli.output import print_json
+from kept.cli import servers
+from kept.cli.data import Json, with_database
+from kept.cli.output import print_json, print_rows
+from kept.cli.servers import Config
+
+_MOMENTS = ["%Y-%m-%d", "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%M:%S"]
 
 
 def register(app: typer.Typer) -> None:
@@ -16,6 +23,8 @@ def register(app: typer.Typer) -> None:
     channels = typer.Typer(no_args_is_help=True, help="Channels: their dialects, tried on files.")
     channels.command("normalise")(normalise)
     channels.command("types")(types)
+    channels.command("polls")(polls)
+    channels.command("backfill")(backfill)
     app.add_typer(channels, name="channels")
 
 
@@ -44,6 +53,40 @@ def normalise(
     print_json(readings)
     if any("error" in reading for reading in readings):
         raise typer.Exit(1)
+
+
+def polls(as_json: Json = False) -> None:
+    """Print how far each account was polled, and what its messages had left out."""
+    from kept.store.polling import PollWindows
+
+    rows = with_database(lambda database: PollWindows(database).standing())
+    print_rows(rows, ("account", "done_until", "polled_at", "found", "missed", "last_error"), as_json)
+
+
+def backfill(
+    account: Annotated[str, typer.Argument(help="The channel account.")],
+    since: Annotated[datetime, typer.Option("--from", formats=_MOMENTS, help="From when, in UTC.")],
+    until: Annotated[datetime | None, typer.Option("--to", formats=_MOMENTS, help="Until when; default: now.")] = None,
+    config: Config = None,
+) -> None:
+    """Ask an account for every order that changed in a time, and take in what is missing. Repeating it is harmless."""
+    from kept.ports import Fault
+    from kept.processes.poller import Found, back_fill
+
+    end = until.replace(tzinfo=UTC) if until else datetime.now(UTC)
+    begin = since.replace(tzinfo=UTC)
+    if begin >= end:
+        raise typer.BadParameter(f"{since} is not before the end", param_hint="--from")
+
+    def told(found: Found) -> None:
+        print(f"{found.listed} listed, {found.missed} were missing", file=sys.stderr)
+
+    try:
+        total = asyncio.run(back_fill(servers.load(config), account, begin, end, told))
+    except Fault as fault:
+        print(f"kept: {fault}", file=sys.stderr)
+        raise typer.Exit(1) from fault
+    print_json({"account": account, "listed": total.listed, "missing": total.missed})
 
 
 def _read(path: Path, kind: str, account: str) -> list[dict[str, Any]]:

@@ -1,4 +1,4 @@
-"""Commands that run something: up, api, worker, relay, migrate, check."""
+"""Commands that run something: up, api, worker, relay, poller, migrate, check."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ def register(app: typer.Typer) -> None:
     app.command()(api)
     app.command()(worker)
     app.command()(relay)
+    app.command()(poller)
     app.command()(migrate)
     app.command()(check)
 
@@ -64,6 +65,15 @@ def relay(config: Config = None) -> None:
 
     configure_logs("relay")
     run(run_relay(load(config)))
+
+
+def poller(config: Config = None) -> None:
+    """Ask channels for what their messages left out."""
+    from kept.observe.logs import configure_logs
+    from kept.processes.poller import run_poller
+
+    configure_logs("poller")
+    run(run_poller(load(config)))
 
 
 def migrate() -> None:

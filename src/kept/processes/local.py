@@ -82,6 +82,7 @@ def running(
         machine = Machine(settings, supervisor, world, postgres, redis)
         supervisor.start("api", "api")
         supervisor.start("relay", "relay")
+        supervisor.start("poller", "poller")
         for number in range(1, settings.workers + 1):
             supervisor.start(f"worker-{number}", "worker")
         _wait_until_ready(machine)

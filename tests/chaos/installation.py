@@ -393,8 +393,9 @@ class Installation:
                 times = self.logged(child.name, words)
                 if times:
                     yield f"{child.name} says {words!r} {times} times"
-            # One that is started while PostgreSQL is away says so, ends, and is started again.
-            excused = self.ended_by_us[child.name] + self.logged(child.name, "StoreUnavailable: ")
+            # One that is started while a server is away says so, ends, and is started again.
+            said = ("StoreUnavailable: ", "kept: PostgreSQL: ", "kept: Redis: ")
+            excused = self.ended_by_us[child.name] + sum(self.logged(child.name, words) for words in said)
             if child.restarts > excused:
                 yield f"{child.name} died of itself {child.restarts - excused} times"
 

@@ -65,7 +65,7 @@ class Database:
             if self._pool is None:
                 self._pool = await asyncpg.create_pool(
                     self._url,
-                    min_size=1,
+                    min_size=0,  # none is kept open for its own sake, nor opened again behind our back
                     max_size=self._connections_max,
                     command_timeout=_STATEMENT_TIMEOUT_S,
                     max_inactive_connection_lifetime=300,

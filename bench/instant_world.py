@@ -24,6 +24,7 @@ from kept.store.ids import Ids
 from kept.store.inbox import Arrival, Inbox
 from kept.store.loading import Orders
 from kept.store.migrate import installation_prefix
+from kept.store.skus import SkuMaps
 from kept.store.stock import StockRooms
 
 CENTRES = ("east", "west", "europe")
@@ -106,6 +107,7 @@ def instant_parties(deliver: Deliver, **others: Any) -> Ports:
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
         items=CachedItems(erp),
+        mapped_accounts=frozenset(),
         routing=RoutingPolicy("bench", profiles(), parts_max=3),
         labels=LabelPolicy("0614141", 0),
         **others,
@@ -120,6 +122,7 @@ async def instant_ports(database: Database, orders: Orders, bell: Streams) -> As
         events.deliver,
         clock=utc_now,
         orders=orders,
+        skus=SkuMaps(database),
         availability=StockRooms(database),
         effect_standings=EffectReader(database),
         order_ids=Ids(database, "order_ids"),

@@ -21,6 +21,7 @@ from bench.instant_world import ACCOUNT, CENTRES, instant_parties
 from kept.domain.events import MessageNormalised
 from kept.domain.keys import order_reference
 from kept.domain.progress import Order, evolve, received
+from kept.domain.skus import SkuMap
 from kept.domain.subjects import Message, PartOf
 from kept.engine.outcome import Document, Done, Outcome
 from kept.ports import Answer, Effect
@@ -79,10 +80,13 @@ INSERT INTO peer_events (order_id, seq, type, at) SELECT id, step, state, update
 
 
 class _Plenty:
-    """Stock that never ends, and numbers that never repeat within an order."""
+    """Stock that never ends, SKUs that are ours already, and numbers that never repeat within an order."""
 
     async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]:
         return {(centre, sku): 1_000_000 for sku in skus for centre in CENTRES}
+
+    async def components(self, asked: Iterable[tuple[str, str]]) -> dict[str, SkuMap]:
+        return {}
 
     async def take(self, count: int) -> list[int]:
         return list(range(1, count + 1))
@@ -119,6 +123,7 @@ def _ports() -> Ports:
         _told.deliver,
         clock=utc_now,
         orders=_told,
+        skus=_Plenty(),
         availability=_Plenty(),
         serials=_Plenty(),
         order_ids=_Plenty(),

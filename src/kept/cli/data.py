@@ -32,6 +32,10 @@ def register(app: typer.Typer) -> None:
     stock = typer.Typer(no_args_is_help=True, help="Stock by centre and SKU.")
     stock.command("list")(list_stock)
     app.add_typer(stock, name="stock")
+    skus = typer.Typer(no_args_is_help=True, help="What channels' SKUs are in ours.")
+    skus.command("import")(import_skus)
+    skus.command("list")(list_skus)
+    app.add_typer(skus, name="skus")
     app.command()(audit)
 
 
@@ -161,6 +165,39 @@ def list_stock(as_json: Json = False) -> None:
 
     rows = with_database(lambda database: StockRooms(database).levels())
     print_rows(rows, ("centre", "sku", "on_hand", "reserved", "available", "as_of"), as_json)
+
+
+def import_skus(
+    file: Annotated[Path, typer.Argument(help="CSV: channel_sku, sku and, for kits, quantity and share.")],
+    account: Annotated[str, typer.Option(help="The channel account whose SKUs these are.")],
+) -> None:
+    """Add or replace mappings; orders held for one of them go on by themselves."""
+    from kept.cli.sku_files import WrongRow, read_mapping
+    from kept.processes.remapping import import_mapping
+
+    loaded = settings_module.load()
+    if loaded.business.channels and account not in loaded.business.channels:
+        raise SettingsError(
+            f"kept.toml has no channel {account!r}; it has {', '.join(sorted(loaded.business.channels))}"
+        )
+    try:
+        mapping = read_mapping(file.read_text(encoding="utf-8"))
+    except (WrongRow, UnicodeDecodeError) as error:
+        raise SettingsError(f"{file}: {error}; nothing was imported") from error
+    except OSError as error:
+        raise SettingsError(f"{file} can't be read: {error.strerror}") from error
+    going_on = with_database(lambda database: import_mapping(database, account, mapping))
+    print_json({"account": account, "skus": len(mapping), "orders_going_on": going_on})
+
+
+def list_skus(
+    account: Annotated[str | None, typer.Option(help="Of one channel account only.")] = None, as_json: Json = False
+) -> None:
+    """Print the mappings."""
+    from kept.store.skus import SkuMaps
+
+    rows = with_database(lambda database: SkuMaps(database).listed(account))
+    print_rows(rows, ("account", "channel_sku", "components", "imported_at"), as_json)
 
 
 def audit(

@@ -58,6 +58,10 @@ class OrderLine:
     weight_g: int = 0  # of one piece
     gift: bool = False  # packed as a gift, without prices
     cancel_requested: bool = False  # the buyer asked the channel to cancel it; the seller decides
+    channel_sku: str = ""  # what the channel calls it, where a mapping gave `sku`
+    unmapped: bool = False  # `sku` is the channel's, and the account's mapping has none of ours for it
+    kit_pieces: int = 0  # pieces of this component in one of the channel's kits; 0: it is no kit's
+    kit_lead: bool = False  # this component stands for its kit when the channel is told
 
 
 @dataclass(frozen=True, slots=True)

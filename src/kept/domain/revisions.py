@@ -6,6 +6,7 @@ from kept.domain.events import CancelRequested, LedgerEvent, OrderRevised, Revis
 from kept.domain.lifecycle import ORDER_TRANSITIONS
 from kept.domain.order import OrderContent, Payment
 from kept.domain.progress import Order
+from kept.domain.skus import unmapped
 
 
 def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> list[LedgerEvent]:
@@ -19,6 +20,8 @@ def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> l
         return [CancelRequested("channel", message_id)]
     if _given_up(order, content) and _allows(order, "CancelRequested"):
         return [CancelRequested("channel, which gave the money back or shipped it otherwise", message_id)]
+    if revision == order.content.revision and _newly_mapped(order, content):
+        return [OrderRevised(revision, message_id)]
     if revision <= order.content.revision:
         reason = "same revision" if revision == order.content.revision else "older revision"
         return [RevisionIgnored(revision, message_id, reason)]
@@ -39,6 +42,12 @@ def _given_up(order: Order, content: OrderContent) -> bool:
     if any(part.shipment is not None for part in order.parts):
         return False
     return content.already_shipped or content.payment in (Payment.REFUNDED, Payment.VOIDED)
+
+
+def _newly_mapped(order: Order, content: OrderContent) -> bool:
+    """The same revision, read again because SKUs were mapped for which the order is held."""
+    before, after = unmapped(order.content), unmapped(content)
+    return len(after) < len(before) and not order.parts and _allows(order, "OrderRevised")
 
 
 def _allows(order: Order, event: str) -> bool:

@@ -20,6 +20,7 @@ from kept.store.database import Database
 from kept.store.effects import EffectReader
 from kept.store.ids import Ids
 from kept.store.loading import Orders
+from kept.store.skus import SkuMaps
 from kept.store.stock import StockRooms
 
 # How old the ERP's word on a SKU may be. An item that is blocked meanwhile is caught at booking.
@@ -138,6 +139,8 @@ def assemble_ports(
             centre_addresses=centre_addresses,
             erp=erp,
             items=CachedItems(erp.items),
+            skus=SkuMaps(database),
+            mapped_accounts=frozenset(name for name, each in business.channels.items() if each.skus_mapped),
             orders=orders,
             availability=StockRooms(database),
             effect_standings=EffectReader(database),

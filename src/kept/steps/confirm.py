@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from kept.domain.events import PartConfirmed
 from kept.domain.keys import effect_key
+from kept.domain.skus import in_channel_pieces
 from kept.domain.subjects import PartOf
 from kept.engine.outcome import Done, Outcome, Reject
 from kept.ports import ChannelShipment, Confirmation, Effect
@@ -19,6 +20,8 @@ async def confirm(subject: PartOf, ports: Ports) -> Outcome:
     if port is None:
         return Done([PartConfirmed(subject.number, "")])
     confirmation = confirmation_of(subject)
+    if not confirmation.packages:
+        return Done([PartConfirmed(subject.number, "")])  # components of kits whose lead ships elsewhere
     effect = Effect(effect_key(subject.reference, "confirm"), f"channel:{account}", "confirm", confirmation)
     shipment = await ports.own_effects.perform(
         effect,
@@ -39,6 +42,6 @@ def confirmation_of(subject: PartOf) -> Confirmation:
         fulfilment_ref=subject.reference,
         channel_order_id=content.external_id,
         shipped_at=shipment.shipped_at,
-        packages=shipment.packages,
+        packages=in_channel_pieces(shipment.packages, content),
         line_ids={line.line_no: line.external_id for line in content.lines},
     )

@@ -10,6 +10,7 @@ from typing import Protocol
 from kept.domain.order import Address
 from kept.domain.progress import Order
 from kept.domain.routing import RoutingPolicy
+from kept.domain.skus import SkuMap
 from kept.engine.interfaces import EffectStanding
 from kept.ports import Centre, Channel, Effects, Erp, ItemCheck
 
@@ -40,6 +41,14 @@ class ReadItems(Protocol):
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
 
 
+class ReadSkus(Protocol):
+    """What channels' SKUs are in ours."""
+
+    async def components(self, asked: Iterable[tuple[str, str]]) -> Mapping[str, SkuMap]:
+        """Mappings by account, for these (account, the channel's SKU)."""
+        ...
+
+
 class ReadEffects(Protocol):
     """Where an effect stands, whoever's it is."""
 
@@ -64,6 +73,8 @@ class Ports:
     centre_addresses: Mapping[str, Address]
     erp: Erp
     items: ReadItems
+    skus: ReadSkus
+    mapped_accounts: frozenset[str]  # accounts whose every SKU needs a mapping
     orders: ReadOrders
     availability: ReadAvailability
     effect_standings: ReadEffects

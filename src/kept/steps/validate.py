@@ -11,6 +11,7 @@ from kept.domain.events import OrderHeld, OrderRecorded, OrderValidated, Payment
 from kept.domain.money import to_decimal_string
 from kept.domain.order import OrderContent, Payment
 from kept.domain.progress import Order
+from kept.domain.skus import unmapped
 from kept.engine.outcome import Done, Outcome
 from kept.ports import ItemCheck
 from kept.steps.ports import Ports
@@ -60,6 +61,9 @@ def incomplete(content: OrderContent) -> OrderHeld | None:
     """Orders whose content does not hold together, or that the channel says to wait with."""
     if content.hold:
         return OrderHeld("channel_hold", f"the channel says to wait: {content.hold}")
+    unknown = unmapped(content)
+    if unknown:
+        return OrderHeld("sku_unmapped", f"no SKU of ours for {', '.join(unknown)}; import the mapping")
     asked = [str(line.line_no) for line in content.lines if line.cancel_requested and line.quantity > 0]
     if asked:
         return OrderHeld("cancel_requested", f"the buyer asks to cancel line {', '.join(asked)}: cancel or refuse it")

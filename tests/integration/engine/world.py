@@ -32,6 +32,7 @@ from kept.store.ids import Ids
 from kept.store.inbox import Arrival, Inbox
 from kept.store.loading import Orders
 from kept.store.migrate import installation_prefix
+from kept.store.skus import SkuMaps
 from kept.store.stock import StockRooms
 from tests.integration.engine.workers import Workshop, workshop
 from tests.servers import fetch, until, value_of
@@ -166,6 +167,8 @@ async def _ports(
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
         items=CachedItems(erp),
+        skus=SkuMaps(database),
+        mapped_accounts=frozenset(),
         orders=orders,
         availability=StockRooms(database),
         effect_standings=EffectReader(database),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import orjson
 
 from kept.domain import events as ev
 from kept.domain.lifecycle import OrderState
 from kept.domain.progress import Evolution, evolve
+from kept.domain.skus import Component
 from kept.engine.outcome import Done, Outcome, Reject, Wait
 from kept.steps.deduplicate import deduplicate
 from kept.steps.normalise import normalise
@@ -37,6 +39,22 @@ async def test_a_message_becomes_content_and_one_bad_message_stops_no_other() ->
     assert bad == Reject("no order (at $.lines)", "bad_message")
     assert silent == Done([ev.MessageIgnored("says nothing about an order")])
     assert foreign == Reject("channel account 'closed shop' is no longer configured", "unknown_account")
+
+
+async def test_a_batchs_skus_are_looked_up_once_and_become_ours() -> None:
+    world = World(channels={"shop", "own"}, mapped_accounts={"own"})
+    world.skus.known = {"shop": {"SKU-1": (Component("OURS"),)}}
+    sold = content(line(1, 1))
+    messages = [
+        channel_message(1, body=orjson.dumps(sold)),
+        channel_message(2, body=orjson.dumps(replace(sold, account="own")), source="own"),
+    ]
+    renamed, unknown = [done(outcome).events[0].content for outcome in await normalise(messages, world.ports())]
+    assert world.skus.asked == [{("shop", "SKU-1"), ("own", "SKU-1")}]
+    assert [(each.sku, each.unmapped) for each in (*renamed.lines, *unknown.lines)] == [
+        ("OURS", False),
+        ("SKU-1", True),
+    ]
 
 
 # ------------------------------------------------------------------ deduplicate

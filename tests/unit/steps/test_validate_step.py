@@ -69,6 +69,11 @@ async def test_no_address_is_a_hold() -> None:
     assert fact == ev.OrderHeld("no_address", "the channel gave no shipping address")
 
 
+async def test_a_sku_without_a_mapping_is_a_hold_that_names_it() -> None:
+    said = content(line(1, 1, unmapped=True), line(2, 1), line(3, 0, unmapped=True))
+    assert await verdict(said) == ev.OrderHeld("sku_unmapped", "no SKU of ours for SKU-1; import the mapping")
+
+
 async def test_the_channels_own_hold_is_ours_too() -> None:
     fact = await verdict(content(hold="payment review"))
     assert fact == ev.OrderHeld("channel_hold", "the channel says to wait: payment review")

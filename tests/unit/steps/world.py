@@ -14,6 +14,7 @@ import orjson
 from kept.domain.order import Address, OrderContent
 from kept.domain.progress import Order
 from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.domain.skus import Component
 from kept.domain.subjects import Message
 from kept.engine.interfaces import EffectStanding
 from kept.ports import (
@@ -163,12 +164,26 @@ class Interceptor:
 
 
 @dataclass
+class Skus:
+    """The SKU map."""
+
+    known: dict[str, dict[str, tuple[Component, ...]]] = field(default_factory=dict)
+    asked: list[set[tuple[str, str]]] = field(default_factory=list)
+
+    async def components(self, asked: Iterable[tuple[str, str]]) -> dict[str, dict[str, tuple[Component, ...]]]:
+        self.asked.append(set(asked))
+        return self.known
+
+
+@dataclass
 class World:
     """Everything a step may ask, with the fakes at hand."""
 
     clock: Clock = field(default_factory=Clock)
     erp: InstantErp = field(default_factory=InstantErp)
     items: Items = field(default_factory=Items)
+    skus: Skus = field(default_factory=Skus)
+    mapped_accounts: set[str] = field(default_factory=set)
     shelf: Shelf = field(default_factory=Shelf)
     stock: Stock = field(default_factory=Stock)
     standings: Standings = field(default_factory=Standings)
@@ -200,6 +215,8 @@ class World:
             centre_addresses=dict.fromkeys(self.centres, DOCK),
             erp=self.erp.port(),
             items=self.items,
+            skus=self.skus,
+            mapped_accounts=frozenset(self.mapped_accounts),
             orders=self.shelf,
             availability=self.stock,
             effect_standings=self.standings,

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from kept.connectors.channels.shopify.schemas import Amount, LineItem, MoneySet, OrderBody, ShippingLine
+from kept.connectors.channels.shopify.schemas import Amount, LineItem, MoneySet, OrderBody, Refund, ShippingLine
 from kept.domain.money import MoneyError, allocate, exponent, to_minor
 from kept.ports import BadMessage
 
@@ -54,6 +54,7 @@ class Amounts:
         ]
         self.shipping_minor, self.shipping_tax_minor = self._shipping(order)
         self.extras_minor = self._extras(order)
+        self.refunded_minor = sum(self._given_back(refund) for refund in order.refunds or ())
 
     # -------------------------------------------------------------- lines
 
@@ -126,13 +127,26 @@ class Amounts:
             tax += self._sum((each.price for each in line.tax_lines or ()), where + ".tax_lines")
             refund_is_in = refund_is_in or line.current_discounted_price_set is not None
         for refund in order.refunds or ():
-            for adjustment in refund.order_adjustments or ():
-                if adjustment.kind == "shipping_refund":
-                    # Written as negative amounts.
-                    tax -= abs(self._minor(adjustment.tax_amount or "0", "$.refunds"))
-                    if not refund_is_in:
-                        amount -= abs(self._minor(adjustment.amount or "0", "$.refunds"))
+            back, tax_back = self._shipping_refund(refund)
+            tax -= tax_back
+            if not refund_is_in:
+                amount -= back
         return amount, tax
+
+    def _shipping_refund(self, refund: Refund) -> tuple[int, int]:
+        """What one refund gave back of the shipping, and of its tax: told by one of two lists, or by both."""
+        lines = refund.refund_shipping_lines
+        if lines:
+            return (
+                sum(self._shop(line.subtotal_amount_set, "$.refunds") for line in lines),
+                sum(self._shop(line.tax_amount_set, "$.refunds") for line in lines),
+            )
+        adjustments = [each for each in refund.order_adjustments or () if each.kind == "shipping_refund"]
+        # Written as negative amounts.
+        return (
+            sum(abs(self._minor(each.amount or "0", "$.refunds")) for each in adjustments),
+            sum(abs(self._minor(each.tax_amount or "0", "$.refunds")) for each in adjustments),
+        )
 
     def _shipping_line(self, line: ShippingLine, where: str) -> int:
         if line.current_discounted_price_set is not None:
@@ -155,6 +169,26 @@ class Amounts:
         has_tip_line = any(item.tip is not None or item.tip_payment_gateway for item in order.line_items)
         tip = 0 if has_tip_line else self._minor(order.total_tip_received or "0", "$.total_tip_received")
         return max(duties, fees) + tip
+
+    def _given_back(self, refund: Refund) -> int:
+        """What one refund paid out, in the shop's currency.
+
+        Its successful transactions say so. Where they are in the buyer's currency, or not told, it is what
+        the refund says of its lines less its adjustments (those of a shipping refund are negative).
+        """
+        if refund.transactions is not None:
+            paid = [each for each in refund.transactions if each.kind == "refund" and each.status == "success"]
+            if all(each.currency in {None, self._currency} for each in paid):
+                return self._sum((each.amount or "0" for each in paid), "$.refunds")
+        lines = self._sum(
+            (amount or "0" for row in refund.refund_line_items or () for amount in (row.subtotal, row.total_tax)),
+            "$.refunds",
+        )
+        adjusted = self._sum(
+            (amount or "0" for each in refund.order_adjustments or () for amount in (each.amount, each.tax_amount)),
+            "$.refunds",
+        )
+        return lines - adjusted
 
     # -------------------------------------------------------------- reading amounts
 

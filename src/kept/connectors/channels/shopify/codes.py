@@ -24,6 +24,47 @@ PAYMENTS = {
     "expired": Payment.VOIDED,  # the authorisation ran out: there is no money to ship against
 }
 
+# What other resources of Shopify's come under, in answers and files; none of them is an order.
+OTHER_RESOURCES = frozenset(
+    {
+        "draft_order",
+        "draft_orders",
+        "fulfillment",
+        "fulfillments",
+        "fulfillment_event",
+        "fulfillment_events",
+        "fulfillment_order",
+        "fulfillment_orders",
+        "original_fulfillment_order",
+        "refund",
+        "refunds",
+        "transaction",
+        "transactions",
+        "checkout",
+        "checkouts",
+    }
+)
+
+# Shopify has no field for a gift. Shops ask in the cart, and the answer becomes a line's property or an
+# attribute of the order's note; these are the names in use, in lower case. A gift's message counts as a yes.
+GIFT_NAMES = frozenset(
+    {
+        "gift",
+        "_gift",
+        "is_gift",
+        "gift wrap",
+        "gift_wrap",
+        "gift-wrap",
+        "gift wrapping",
+        "gift_wrapping",
+        "gift message",
+        "gift_message",
+        "gift note",
+        "gift_note",
+    }
+)
+NOT_GIFTED = frozenset({"", "no", "n", "false", "0", "off", "none"})  # what says no under such a name
+
 
 @dataclass(frozen=True, slots=True)
 class ServiceLevel:

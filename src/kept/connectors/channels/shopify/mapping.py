@@ -10,12 +10,20 @@ from __future__ import annotations
 
 import hashlib
 from datetime import datetime
+from typing import Any
 
 import orjson
 
 from kept.connectors import strict_json
 from kept.connectors.channels.shopify.amounts import Amounts
-from kept.connectors.channels.shopify.codes import ORDER_TOPICS, PAYMENTS, service_level
+from kept.connectors.channels.shopify.codes import (
+    GIFT_NAMES,
+    NOT_GIFTED,
+    ORDER_TOPICS,
+    OTHER_RESOURCES,
+    PAYMENTS,
+    service_level,
+)
 from kept.connectors.channels.shopify.schemas import OrderBody, ShippingAddress
 from kept.connectors.wire import convert, microseconds, utc
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
@@ -48,9 +56,15 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
 
 
 def messages_of_file(body: bytes) -> list[Incoming]:
-    """A bare order, {"order": ...} or {"orders": [...]}, each as a webhook would bring it. Raises BadMessage."""
+    """A bare order, {"order": ...} or {"orders": [...]}, each as a webhook would bring it.
+
+    Raises BadMessage, also for another of Shopify's resources under its name.
+    """
     headers = {_TOPIC: "orders/updated"}
     parsed = strict_json.parse(body)
+    other = next(iter(OTHER_RESOURCES & parsed.keys()), None) if isinstance(parsed, dict) else None
+    if other is not None and "line_items" not in parsed:
+        raise BadMessage(f"this is Shopify's {other!r}, which is no order", where=f"$.{other}")
     if isinstance(parsed, dict) and isinstance(parsed.get("orders"), list):
         return [Incoming(headers, orjson.dumps(order)) for order in parsed["orders"]]
     if isinstance(parsed, dict) and isinstance(parsed.get("order"), dict):
@@ -81,10 +95,13 @@ def content_of(account: str, order: OrderBody) -> OrderContent:
         email=order.email or order.contact_email or "",
         promise=_promise(order, placed_at),
         already_shipped=order.fulfillment_status == "fulfilled",
+        hold=_hold(order),
+        refunded_minor=amounts.refunded_minor,
     )
 
 
 def _lines(order: OrderBody, amounts: Amounts) -> tuple[OrderLine, ...]:
+    all_gifts = _is_gift(order.note_attributes)
     return tuple(
         OrderLine(
             line_no=number,
@@ -98,9 +115,25 @@ def _lines(order: OrderBody, amounts: Amounts) -> tuple[OrderLine, ...]:
             # Gift cards and downloads say false; a payload without the field is older than they are.
             requires_shipping=item.requires_shipping is not False,
             weight_g=item.grams or 0,
+            gift=all_gifts or _is_gift(item.properties),
         )
         for number, (item, amount) in enumerate(zip(order.line_items, amounts.lines, strict=True), start=1)
     )
+
+
+def _is_gift(attributes: Any) -> bool:
+    """Whether a line's properties, or an order's note attributes, name it a gift: see GIFT_NAMES."""
+    if not isinstance(attributes, list):
+        return False
+    named = {str(each.get("name")).strip().lower(): each.get("value") for each in attributes if isinstance(each, dict)}
+    return any(str(named[name]).strip().lower() not in NOT_GIFTED for name in GIFT_NAMES & named.keys())
+
+
+def _hold(order: OrderBody) -> str:
+    """Why Shopify wants the order to wait. Webhooks don't tell: there, no hold is no news."""
+    if not order.on_hold:
+        return ""
+    return "Shopify holds its fulfilment: " + ", ".join(sorted(set(order.on_hold)))
 
 
 def _payment(order: OrderBody, total_minor: int) -> Payment:

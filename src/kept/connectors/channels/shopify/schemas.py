@@ -53,6 +53,7 @@ class LineItem(msgspec.Struct):
     total_discount: Amount | None = None
     tax_lines: list[TaxLine] | None = None
     discount_allocations: list[Allocation] | None = None
+    properties: Any = None  # a list of names with values of any kind; the shop's own, so of any shape
     tip: Any = None
     tip_payment_gateway: str | None = None
 
@@ -83,9 +84,27 @@ class OrderAdjustment(msgspec.Struct):
     tax_amount: Amount | None = None
 
 
+class RefundShippingLine(msgspec.Struct):
+    """What went back of the shipping; payloads from before it have an order adjustment instead."""
+
+    subtotal_amount_set: MoneySet | None = None
+    tax_amount_set: MoneySet | None = None
+
+
+class Transaction(msgspec.Struct):
+    """A movement of money. `amount` is in `currency`, which may be the buyer's."""
+
+    kind: str
+    status: str
+    amount: Amount | None = None
+    currency: str | None = None
+
+
 class Refund(msgspec.Struct):
     refund_line_items: list[RefundLineItem] | None = None
+    refund_shipping_lines: list[RefundShippingLine] | None = None
     order_adjustments: list[OrderAdjustment] | None = None
+    transactions: list[Transaction] | None = None
 
 
 class ShippingAddress(msgspec.Struct):
@@ -128,6 +147,8 @@ class OrderBody(msgspec.Struct):
     shipping_lines: list[ShippingLine] | None = None
     refunds: list[Refund] | None = None
     shipping_address: ShippingAddress | None = None
+    note_attributes: Any = None  # as a line's properties
+    on_hold: list[str] | None = None  # no field of Shopify's: reasons of held fulfilment orders, where we asked
     email: str | None = None
     contact_email: str | None = None
     phone: str | None = None

@@ -38,7 +38,7 @@ def read_mapping(text: str) -> dict[str, tuple[Component, ...]]:
                 raise WrongRow(f"{where}: {channel_sku!r} has {sku!r} twice; add up its quantity")
             found[channel_sku] = (*found.get(channel_sku, ()), component)
     except csv.Error as error:
-        raise WrongRow(f"line {reader.line_num}: {error}") from error
+        raise WrongRow(f"line {reader.line_num + 1}: {error}") from error
     return found
 
 

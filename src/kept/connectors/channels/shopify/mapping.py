@@ -9,6 +9,7 @@ parts don't come to Shopify's own total, both stand as they are and the validate
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Collection
 from datetime import datetime
 from typing import Any
 
@@ -72,8 +73,11 @@ def messages_of_file(body: bytes) -> list[Incoming]:
     return [Incoming(headers, body)]
 
 
-def content_of(account: str, order: OrderBody) -> OrderContent:
-    """One revision of an order. Raises BadMessage for a code or an amount that can't be read."""
+def content_of(account: str, order: OrderBody, holds: Collection[str] = ()) -> OrderContent:
+    """One revision of an order. Raises BadMessage for a code or an amount that can't be read.
+
+    `holds`: the reasons for which fulfilment orders are on hold; a webhook doesn't tell.
+    """
     amounts = Amounts(order)
     placed_at = utc(order.created_at, "$.created_at")
     return OrderContent(
@@ -95,7 +99,7 @@ def content_of(account: str, order: OrderBody) -> OrderContent:
         email=order.email or order.contact_email or "",
         promise=_promise(order, placed_at),
         already_shipped=order.fulfillment_status == "fulfilled",
-        hold=_hold(order),
+        hold=_hold(holds),
         refunded_minor=amounts.refunded_minor,
     )
 
@@ -129,11 +133,8 @@ def _is_gift(attributes: Any) -> bool:
     return any(str(named[name]).strip().lower() not in NOT_GIFTED for name in GIFT_NAMES & named.keys())
 
 
-def _hold(order: OrderBody) -> str:
-    """Why Shopify wants the order to wait. Webhooks don't tell: there, no hold is no news."""
-    if not order.on_hold:
-        return ""
-    return "Shopify holds its fulfilment: " + ", ".join(sorted(set(order.on_hold)))
+def _hold(reasons: Collection[str]) -> str:
+    return "Shopify holds its fulfilment: " + ", ".join(sorted(set(reasons))) if reasons else ""
 
 
 def _payment(order: OrderBody, total_minor: int) -> Payment:

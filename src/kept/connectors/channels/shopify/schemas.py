@@ -148,7 +148,6 @@ class OrderBody(msgspec.Struct):
     refunds: list[Refund] | None = None
     shipping_address: ShippingAddress | None = None
     note_attributes: Any = None  # as a line's properties
-    on_hold: list[str] | None = None  # no field of Shopify's: reasons of held fulfilment orders, where we asked
     email: str | None = None
     contact_email: str | None = None
     phone: str | None = None

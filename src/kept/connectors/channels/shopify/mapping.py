@@ -63,7 +63,7 @@ def messages_of_file(body: bytes) -> list[Incoming]:
     """
     headers = {_TOPIC: "orders/updated"}
     parsed = strict_json.parse(body)
-    other = next(iter(OTHER_RESOURCES & parsed.keys()), None) if isinstance(parsed, dict) else None
+    other = min(OTHER_RESOURCES & parsed.keys(), default=None) if isinstance(parsed, dict) else None
     if other is not None and "line_items" not in parsed:
         raise BadMessage(f"this is Shopify's {other!r}, which is no order", where=f"$.{other}")
     if isinstance(parsed, dict) and isinstance(parsed.get("orders"), list):

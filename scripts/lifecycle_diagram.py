@@ -45,7 +45,7 @@ SECTIONS: tuple[Section, ...] = (
         "How much of an order has shipped is told by its lines' quantities, not by a state.",
         OrderState,
         ORDER_TRANSITIONS,
-        (OrderState.RECEIVED,),
+        (OrderState.UNACKNOWLEDGED, OrderState.RECEIVED),
     ),
     (
         "Parts",

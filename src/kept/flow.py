@@ -13,6 +13,7 @@ from typing import Any
 
 from kept.domain.lifecycle import STEP_OF_STATE, TERMINAL, WAITING, MessageState, OrderState, PartState
 from kept.engine.step import Step, each
+from kept.steps.acknowledge import acknowledge
 from kept.steps.advise import advise
 from kept.steps.book import book
 from kept.steps.confirm import confirm
@@ -34,6 +35,7 @@ INTAKE_FLOW: tuple[Step[Any], ...] = (
 )
 
 ORDER_FLOW: tuple[Step[Any], ...] = (
+    Step("acknowledge", OrderState.UNACKNOWLEDGED, each(acknowledge)),  # the channel hears that we took it
     Step("validate", OrderState.RECEIVED, each(validate)),  # content, payment, ERP: hold or go on
     Step("route", OrderState.VALIDATED, route),  # choose centres, reserve stock
     Step("book", OrderState.ROUTED, each(book)),  # the ERP's sales order

@@ -92,6 +92,13 @@ class HoldReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderAcknowledged:
+    """The channel knows that we took the order; the id is the channel's, "" where nothing had to be told."""
+
+    channel_order_id: str
+
+
+@dataclass(frozen=True, slots=True)
 class OrderValidated:
     """ERP and content agree that the order can be fulfilled."""
 
@@ -303,6 +310,7 @@ OrderEvent = (
     | PaymentAwaited
     | OrderHeld
     | HoldReleased
+    | OrderAcknowledged
     | OrderValidated
     | OrderRouted
     | OrderBooked

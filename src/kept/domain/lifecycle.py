@@ -29,6 +29,7 @@ class MessageState(Enum):
 class OrderState(Enum):
     """Where an order stands. How much of it shipped is told by its lines' quantities, not by a state."""
 
+    UNACKNOWLEDGED = "unacknowledged"  # step acknowledge moves it on
     RECEIVED = "received"  # step validate moves it on
     PENDING = "pending"  # unpaid: the channel moves it on by a newer revision
     HELD = "held"  # needs a person or a cause to go away: a release or a newer revision moves it on
@@ -72,9 +73,11 @@ MESSAGE_TRANSITIONS: Mapping[tuple[MessageState, str], MessageState] = {
 }
 
 _BEFORE_ROUTING = (OrderState.RECEIVED, OrderState.PENDING, OrderState.HELD, OrderState.VALIDATED)
-_OPEN = (*_BEFORE_ROUTING, OrderState.ROUTED, OrderState.BOOKED)
+_OPEN = (OrderState.UNACKNOWLEDGED, *_BEFORE_ROUTING, OrderState.ROUTED, OrderState.BOOKED)
 
 ORDER_TRANSITIONS: Mapping[tuple[OrderState, str], OrderState] = {
+    (OrderState.UNACKNOWLEDGED, "OrderAcknowledged"): OrderState.RECEIVED,
+    (OrderState.UNACKNOWLEDGED, "OrderRevised"): OrderState.UNACKNOWLEDGED,
     **{(state, "OrderRevised"): OrderState.RECEIVED for state in _BEFORE_ROUTING},
     **{(state, "RevisionIgnored"): state for state in OrderState},
     (OrderState.RECEIVED, "OrderRecorded"): OrderState.RECORDED,
@@ -128,6 +131,7 @@ STEP_OF_STATE: Mapping[State, str] = {
     MessageState.RECEIVED: "normalise",
     MessageState.NORMALISED: "deduplicate",
     MessageState.ARRIVED: "receive",
+    OrderState.UNACKNOWLEDGED: "acknowledge",
     OrderState.RECEIVED: "validate",
     OrderState.VALIDATED: "route",
     OrderState.ROUTED: "book",

@@ -163,19 +163,20 @@ def shippable(lines: Iterable[OrderLine]) -> tuple[LineProgress, ...]:
 
 
 def received(order_id: int, reference: str, correlation_id: str, content: OrderContent, message_id: int) -> Evolution:
-    """A new order and its first fact."""
+    """A new order and its first fact. The channel hears of it first, where it wants to."""
+    state = OrderState.RECEIVED if content.acknowledge_by is None else OrderState.UNACKNOWLEDGED
     event = ev.OrderReceived(content.revision, message_id)
     order = Order(
         id=order_id,
         reference=reference,
-        state=OrderState.RECEIVED,
+        state=state,
         seq=1,
         message_id=message_id,
         correlation_id=correlation_id,
         content=content,
         lines=shippable(content.lines),
     )
-    return Evolution(order, (Entry(1, event, None, OrderState.RECEIVED.value),), ())
+    return Evolution(order, (Entry(1, event, None, state.value),), ())
 
 
 def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = None) -> Evolution:

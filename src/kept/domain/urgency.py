@@ -19,9 +19,9 @@ _NOW_WITHIN = timedelta(hours=4)
 _SOON_WITHIN = timedelta(hours=24)
 
 
-def urgency_of(ship_by: datetime, now: datetime) -> Urgency:
-    """The class of what must leave the centre by `ship_by`; what is already late is NOW."""
-    left = ship_by - now
+def urgency_of(deadline: datetime, now: datetime) -> Urgency:
+    """The class of what must be done by `deadline`, most often leave the centre; what is already late is NOW."""
+    left = deadline - now
     if left <= _NOW_WITHIN:
         return Urgency.NOW
     return Urgency.SOON if left <= _SOON_WITHIN else Urgency.LATER

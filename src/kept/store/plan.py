@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 from kept.domain import events as ev
-from kept.domain.lifecycle import STEP_OF_STATE, MessageState, advance_message
+from kept.domain.lifecycle import STEP_OF_STATE, MessageState, OrderState, advance_message
 from kept.domain.order import OrderContent
 from kept.domain.progress import Evolution, Order, evolve
 from kept.domain.subjects import Message, PartOf, Subject
@@ -127,9 +127,11 @@ def first_delivery(order: Order, now: datetime) -> NextDelivery:
 
 
 def _next(order: Order, kind: str, subject_id: int, step: str, now: datetime, subject: Subject) -> NextDelivery:
-    ship_by = order.content.promise.ship_by
+    deadline = order.content.promise.ship_by
+    if order.state is OrderState.UNACKNOWLEDGED and order.content.acknowledge_by is not None:
+        deadline = min(deadline, order.content.acknowledge_by)
     return NextDelivery(
-        kind, subject_id, order.id, step, urgency_of(ship_by, now), ship_by, order.correlation_id, subject
+        kind, subject_id, order.id, step, urgency_of(deadline, now), deadline, order.correlation_id, subject
     )
 
 

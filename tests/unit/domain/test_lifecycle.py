@@ -38,7 +38,7 @@ STATES: Mapping[str, frozenset[State]] = {
 }
 BIRTHS: Mapping[str, frozenset[State]] = {
     "message": frozenset({MessageState.RECEIVED, MessageState.ARRIVED}),
-    "order": frozenset({OrderState.RECEIVED}),
+    "order": frozenset({OrderState.UNACKNOWLEDGED, OrderState.RECEIVED}),
     "part": frozenset({PartState.PLANNED}),
 }
 ALL_STATES: tuple[State, ...] = (*MessageState, *OrderState, *PartState)

@@ -22,6 +22,8 @@ def order_moves(order: Order, draw: Callable[[Any], Any]) -> list[Move]:
     """What may befall the order itself now."""
     moves: list[Move] = [([ev.RevisionIgnored(1, 9, "older revision")], None)]
     match order.state:
+        case OrderState.UNACKNOWLEDGED:
+            moves.append(([ev.OrderAcknowledged("E-1")], None))
         case OrderState.RECEIVED:
             moves += [
                 ([ev.OrderValidated("C")], None),
@@ -37,7 +39,13 @@ def order_moves(order: Order, draw: Callable[[Any], Any]) -> list[Move]:
         case OrderState.WITHDRAWING:
             some_shipped = any(one.shipped for one in order.lines)
             moves += [([ev.OrderCompleted() if some_shipped else ev.OrderCancelled()], None)] * 3
-    before_routing = {OrderState.RECEIVED, OrderState.PENDING, OrderState.HELD, OrderState.VALIDATED}
+    before_routing = {
+        OrderState.UNACKNOWLEDGED,
+        OrderState.RECEIVED,
+        OrderState.PENDING,
+        OrderState.HELD,
+        OrderState.VALIDATED,
+    }
     if order.state in before_routing and not order.parts:
         revision = order.content.revision + 1
         newer = content(*(line(n, draw(st.integers(1, 4))) for n in (1, 2)), revision=revision)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 import pytest
@@ -13,7 +13,10 @@ from kept.domain.lifecycle import OrderState
 from kept.domain.progress import Order, evolve
 from kept.engine.interfaces import EffectStanding
 from kept.engine.outcome import Done, Outcome, Reject, Wait
+from kept.ports import Acknowledged, Acknowledgement
+from kept.steps.acknowledge import acknowledge
 from kept.steps.book import book, book_key
+from kept.steps.ports import Ports
 from kept.steps.route import demand_of, route
 from kept.steps.withdraw import withdraw
 from tests.unit.domain.samples import (
@@ -210,3 +213,66 @@ async def test_an_order_of_which_something_shipped_is_completed_with_the_rest_wi
     assert facts(await withdraw(order, world.ports())) == [ev.OrderCompleted()]
     assert world.erp.withdrawn == {REFERENCE}
     assert book_key(order) == BOOK
+
+
+# ------------------------------------------------------------------ acknowledge
+
+BY = NOW + timedelta(hours=4)
+
+
+@dataclass
+class Desk:
+    """A channel's end for acknowledgements."""
+
+    honours_key: bool = False
+    told: list[tuple[Acknowledgement, str]] = field(default_factory=list)
+
+    async def acknowledge(self, acknowledgement: Acknowledgement, key: str) -> Acknowledged:
+        self.told.append((acknowledgement, key))
+        return Acknowledged(acknowledgement.channel_order_id)
+
+    async def find_acknowledgement(self, acknowledgement: Acknowledgement) -> Acknowledged | None:
+        return None
+
+
+def with_desk(world: World, desk: Desk | None) -> Ports:
+    ports = world.ports()
+    return replace(ports, channels={name: replace(each, acknowledge=desk) for name, each in ports.channels.items()})
+
+
+async def test_a_channel_that_wants_to_hear_is_told_before_anything_else() -> None:
+    kit = line(2, 6, kit_pieces=3, kit_lead=True)
+    rest = line(3, 2, kit_pieces=1)
+    order, desk, world = (
+        order_after(said=content(line(1, 2), kit, rest, line(4, 0), acknowledge_by=BY)),
+        Desk(),
+        World(),
+    )
+    assert order.state is OrderState.UNACKNOWLEDGED
+    outcome = await acknowledge(order, with_desk(world, desk))
+    assert facts(outcome) == [ev.OrderAcknowledged(order.content.external_id)]
+    ((told, key),) = desk.told
+    assert key == f"{REFERENCE}:acknowledge:1"
+    assert told.quantities == {1: 2, 2: 2}
+    assert set(told.line_ids) == {1, 2}
+    assert evolve(order, facts(outcome)).order.state is OrderState.RECEIVED
+
+
+async def test_an_order_that_was_acknowledged_meanwhile_is_not_told_again() -> None:
+    order, desk = order_after(said=content(acknowledge_by=BY)), Desk()
+    newer = content(revision=order.content.revision + 1)
+    revised = evolve(order, [ev.OrderRevised(newer.revision, 2)], newer).order
+    assert revised.state is OrderState.UNACKNOWLEDGED
+    assert facts(await acknowledge(revised, with_desk(World(), desk))) == [ev.OrderAcknowledged("")]
+    assert desk.told == []
+
+
+async def test_a_channel_without_acknowledgement_is_told_nothing() -> None:
+    order = order_after(said=content(acknowledge_by=BY))
+    assert facts(await acknowledge(order, with_desk(World(), None))) == [ev.OrderAcknowledged("")]
+
+
+async def test_an_account_that_is_gone_is_named() -> None:
+    order = order_after(said=content(acknowledge_by=BY, account="closed"))
+    outcome = await acknowledge(order, World().ports())
+    assert outcome == Reject("channel account 'closed' is no longer configured", "unknown_account")

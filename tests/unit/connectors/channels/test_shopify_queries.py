@@ -9,9 +9,14 @@ from typing import Any
 
 import pytest
 from graphql import (
+    FieldNode,
+    FragmentDefinitionNode,
+    FragmentSpreadNode,
     GraphQLSchema,
+    IntValueNode,
     OperationDefinitionNode,
     OperationType,
+    SelectionSetNode,
     build_client_schema,
     graphql_sync,
     parse,
@@ -20,10 +25,13 @@ from graphql import (
 from graphql.execution.values import get_variable_values
 
 from kept.connectors.channels.shopify import answers, fulfilling, queries
-from kept.connectors.channels.shopify.codes import CREATE_FULFILMENT, DEAD_FULFILMENTS, PAYMENTS
+from kept.connectors.channels.shopify.codes import CREATE_FULFILMENT, DEAD_FULFILMENTS, GRAMS, ON_HOLD, PAYMENTS
+from kept.connectors.channels.shopify.mapping import LISTED, normalise
 from kept.domain.events import Package, ShippedLine
-from kept.ports import Confirmation
+from kept.domain.order import OrderContent
+from kept.ports import Confirmation, Incoming
 from tests.fixtures_location import shared_specs
+from tests.unit.connectors.channels.shopify.sales import SaleOfShop, SoldLine
 
 CONFIRMATION = Confirmation(
     order_ref="K7Q2F-000000123",
@@ -88,11 +96,47 @@ def test_every_operation_is_valid_and_says_truly_whether_it_changes_anything(
 ) -> None:
     document = parse(operation.document)
     assert validate(schema, document) == []
-    (definition,) = document.definitions
-    assert isinstance(definition, OperationDefinitionNode)
+    (definition,) = (each for each in document.definitions if isinstance(each, OperationDefinitionNode))
     assert (definition.operation is OperationType.MUTATION) == operation.changes
     assert definition.name is not None
     assert definition.name.value == operation.name
+
+
+@pytest.mark.parametrize("operation", queries.ALL, ids=lambda operation: operation.name)
+def test_no_operation_can_cost_more_than_one_query_may(operation: queries.Operation) -> None:
+    assert 0 < most_points(operation.document) < 1000
+
+
+def test_the_page_of_orders_is_as_large_as_its_cost_allows() -> None:
+    one_more = queries.ORDERS.document.replace("first: 5, query", "first: 6, query")
+    assert most_points(one_more) > 1000
+
+
+def most_points(document: str) -> int:
+    """The points that a document costs at most.
+
+    Source: shopify.dev, "GraphQL Admin API rate limits": an object costs 1, a connection 2 and what it may
+    return, a mutation 10. Shopify charges long connections less than that, and only what came back.
+    """
+    parsed = parse(document)
+    fragments = {each.name.value: each for each in parsed.definitions if isinstance(each, FragmentDefinitionNode)}
+
+    def points(selections: SelectionSetNode) -> int:
+        total = 0
+        for field in selections.selections:
+            if isinstance(field, FragmentSpreadNode):
+                total += points(fragments[field.name.value].selection_set)
+            elif isinstance(field, FieldNode) and field.selection_set is not None and field.name.value != "pageInfo":
+                sizes = [argument.value for argument in field.arguments or () if argument.name.value == "first"]
+                if sizes:
+                    assert isinstance(sizes[0], IntValueNode)
+                    total += 2 + int(sizes[0].value) * max(1, points(field.selection_set))
+                else:
+                    total += 1 + points(field.selection_set)
+        return total
+
+    (operation,) = (each for each in parsed.definitions if isinstance(each, OperationDefinitionNode))
+    return points(operation.selection_set) + (10 if operation.operation is OperationType.MUTATION else 0)
 
 
 def test_our_fulfilment_input_is_one_by_the_schema(schema: GraphQLSchema) -> None:
@@ -119,6 +163,31 @@ def test_what_the_schema_makes_of_an_order_is_what_we_read(schema: GraphQLSchema
     assert list(place.pieces) == ["gid://shopify/FulfillmentOrder/9"]
 
 
+def test_what_the_schema_makes_of_a_listed_order_is_all_that_we_read(schema: GraphQLSchema) -> None:
+    """Executed by graphql-core over whole orders: what we read and do not select would be missing."""
+    line = SoldLine(1, 3, 1000, 1, grams=350, discounts=(100,), taxes=(60,), attributes=(("gift", "yes"),))
+    sale = SaleOfShop((line,), shipping=500, shipping_back=100, paid_back=1100, held=("OTHER",), duties=10)
+    connection = {"nodes": [sale.node()], "pageInfo": _NO_PAGE}
+    root = {"orders": connection, "order": sale.node(), "refund": sale.refund_node()}
+    variables = {"query": "updated_at:>='2026-11-03T00:00:00Z'", "id": sale.gid}
+
+    def executed(operation: queries.Operation) -> Any:
+        result = graphql_sync(schema, operation.document, root_value=root, variable_values=variables)
+        assert result.errors is None
+        assert result.data is not None
+        return result.data
+
+    (node,) = executed(queries.ORDERS)["orders"]["nodes"]
+    assert executed(queries.ORDER_LINES)["order"]["lineItems"] == node["lineItems"]
+    assert node["refunds"] == [{"id": sale.refund_node()["id"]}]
+    node["refunds"] = [executed(queries.REFUND)["refund"]]
+    assert by_query_of(node) == by_query_of(sale.node())
+
+
+def by_query_of(node: dict[str, Any]) -> OrderContent | None:
+    return normalise("shop", Incoming(LISTED, json.dumps(node).encode()), datetime(2026, 11, 3, tzinfo=UTC))
+
+
 def test_our_codes_are_values_of_the_schemas_enums(schema: GraphQLSchema) -> None:
     def values(name: str) -> set[str]:
         kind: Any = schema.get_type(name)
@@ -126,4 +195,6 @@ def test_our_codes_are_values_of_the_schemas_enums(schema: GraphQLSchema) -> Non
 
     assert values("FulfillmentStatus") >= DEAD_FULFILMENTS
     assert CREATE_FULFILMENT in values("FulfillmentOrderAction")
+    assert ON_HOLD in values("FulfillmentOrderStatus") & values("OrderDisplayFulfillmentStatus")
+    assert set(GRAMS) == values("WeightUnit")
     assert {code.upper() for code in PAYMENTS} == values("OrderDisplayFinancialStatus")

@@ -1,10 +1,11 @@
-"""Shopify: order webhooks in, fulfilments out. API version 2026-10."""
+"""Shopify: order webhooks and a query in; fulfilments out. API version 2026-10."""
 
 from __future__ import annotations
 
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.shopify.client import ShopifyConfirm
 from kept.connectors.channels.shopify.mapping import identify, messages_of_file, normalise
+from kept.connectors.channels.shopify.poll import ShopifyPoll
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import required, token, webhook_secrets
 from kept.connectors.signatures import ShopifyVerify
@@ -27,6 +28,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         identify=identify,
         normalise=normalise,
         confirm=ShopifyConfirm(target),
+        poll=ShopifyPoll(target),
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from datetime import timedelta
+from decimal import Decimal
 
 from kept.domain.order import Payment
 
@@ -95,6 +96,16 @@ def service_level(name: str) -> ServiceLevel:
 # Fulfilments that no longer stand: their pieces are open again.
 DEAD_FULFILMENTS = frozenset({"CANCELLED", "ERROR", "FAILURE"})
 CREATE_FULFILMENT = "CREATE_FULFILLMENT"  # FulfillmentOrderAction: this fulfilment order is ours to ship
+
+ON_HOLD = "ON_HOLD"  # FulfillmentOrderStatus and OrderDisplayFulfillmentStatus
+
+# WeightUnit. A pound is 453.59237 g and an ounce a sixteenth of it, both exactly (the agreement of 1959).
+GRAMS = {
+    "GRAMS": Decimal(1),
+    "KILOGRAMS": Decimal(1000),
+    "POUNDS": Decimal("453.59237"),
+    "OUNCES": Decimal("28.349523125"),
+}
 
 # GraphQL error codes (`errors[].extensions.code`) that say more than "no".
 THROTTLED = "THROTTLED"

@@ -25,11 +25,15 @@ from kept.connectors.channels.shopify.codes import (
     PAYMENTS,
     service_level,
 )
+from kept.connectors.channels.shopify.fulfilling import order_gid
+from kept.connectors.channels.shopify.nodes import holds, listed_order, order_body
 from kept.connectors.channels.shopify.schemas import OrderBody, ShippingAddress
 from kept.connectors.wire import convert, microseconds, utc
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
 
+# Polled orders come in another form than webhooks, and say so in a header of our own.
+LISTED = {"kept-format": "shopify-graphql"}
 _TOPIC = "x-shopify-topic"
 _WEBHOOK_ID = "x-shopify-webhook-id"
 
@@ -44,7 +48,14 @@ def identify(message: Incoming) -> str:
 
 
 def normalise(account: str, message: Incoming, received_at: datetime) -> OrderContent | None:
-    """See `kept.ports.Normalise`. None for topics that carry no order."""
+    """See `kept.ports.Normalise`. None for topics that carry no order.
+
+    Reads a webhook's body, or (under `LISTED`) a node of the query `orders`. The places that BadMessage names
+    are GraphQL's for what a node lacks, and the order resource's for an amount or a code in it.
+    """
+    if LISTED.items() <= message.headers.items():
+        node = listed_order(strict_json.parse(message.body))
+        return content_of(account, order_body(node), holds(node))
     topic = message.headers.get(_TOPIC)
     if not topic:
         raise BadMessage("the header is missing, so that nobody can say what this body is", where=_TOPIC)
@@ -57,19 +68,23 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
 
 
 def messages_of_file(body: bytes) -> list[Incoming]:
-    """A bare order, {"order": ...} or {"orders": [...]}, each as a webhook would bring it.
+    """A bare order, {"order": ...} or {"orders": [...]}, each as a webhook would bring it; or a polled order.
 
     Raises BadMessage, also for another of Shopify's resources under its name.
     """
     headers = {_TOPIC: "orders/updated"}
     parsed = strict_json.parse(body)
-    other = min(OTHER_RESOURCES & parsed.keys(), default=None) if isinstance(parsed, dict) else None
+    if not isinstance(parsed, dict):
+        return [Incoming(headers, body)]
+    if str(parsed.get("id")).startswith(order_gid("")):
+        return [Incoming(LISTED, body)]
+    if isinstance(parsed.get("orders"), list):
+        return [Incoming(headers, orjson.dumps(order)) for order in parsed["orders"]]
+    if isinstance(parsed.get("order"), dict):
+        return [Incoming(headers, orjson.dumps(parsed["order"]))]
+    other = min(OTHER_RESOURCES & parsed.keys(), default=None)
     if other is not None and "line_items" not in parsed:
         raise BadMessage(f"this is Shopify's {other!r}, which is no order", where=f"$.{other}")
-    if isinstance(parsed, dict) and isinstance(parsed.get("orders"), list):
-        return [Incoming(headers, orjson.dumps(order)) for order in parsed["orders"]]
-    if isinstance(parsed, dict) and isinstance(parsed.get("order"), dict):
-        return [Incoming(headers, orjson.dumps(parsed["order"]))]
     return [Incoming(headers, body)]
 
 

@@ -94,4 +94,124 @@ mutation fulfillmentCreate($fulfillment: FulfillmentInput!) {
     changes=True,
 )
 
-ALL = (ORDER, FULFILMENT_LINES, FULFILMENT_ORDER_LINES, CREATE)
+_AMOUNT = "fragment amount on MoneyBag { shopMoney { amount } }"
+_LINE = """
+fragment line on LineItem {
+  id
+  sku
+  title
+  quantity
+  currentQuantity
+  requiresShipping
+  weight { value unit }
+  originalUnitPriceSet { ...amount }
+  customAttributes { key value }
+  discountAllocations { allocatedAmountSet { ...amount } }
+  taxLines { priceSet { ...amount } }
+}
+"""
+
+# 5 orders with 10 lines each come to 927 of the 1,000 points; further lines follow page by page, and
+# refunds, which few orders have, one by one. Shipping lines beyond 3 have never been seen: see `nodes`.
+ORDERS = Operation(
+    "orders",
+    """
+query orders($query: String!, $after: String) {
+  orders(first: 5, query: $query, sortKey: UPDATED_AT, after: $after) {
+    nodes {
+      id
+      name
+      number
+      currencyCode
+      createdAt
+      updatedAt
+      cancelledAt
+      test
+      taxesIncluded
+      dutiesIncluded
+      displayFinancialStatus
+      displayFulfillmentStatus
+      email
+      phone
+      customAttributes { key value }
+      totalPriceSet { ...amount }
+      currentTotalPriceSet { ...amount }
+      totalTipReceivedSet { ...amount }
+      currentTotalDutiesSet { ...amount }
+      currentTotalAdditionalFeesSet { ...amount }
+      shippingAddress {
+        name firstName lastName company address1 address2 city province provinceCode zip countryCodeV2 phone
+      }
+      shippingLines(first: 3) {
+        nodes {
+          title
+          code
+          isRemoved
+          originalPriceSet { ...amount }
+          currentDiscountedPriceSet { ...amount }
+          taxLines { priceSet { ...amount } }
+        }
+        pageInfo { hasNextPage }
+      }
+      lineItems(first: 10) {
+        nodes { ...line }
+        pageInfo { hasNextPage endCursor }
+      }
+      refunds(first: 20) { id }
+      fulfillmentOrders(first: 5) { nodes { status fulfillmentHolds { reason } } }
+    }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+"""
+    + _LINE
+    + _AMOUNT,
+)
+
+ORDER_LINES = Operation(
+    "orderLines",
+    """
+query orderLines($id: ID!, $after: String) {
+  order(id: $id) {
+    updatedAt
+    lineItems(first: 80, after: $after) {
+      nodes { ...line }
+      pageInfo { hasNextPage endCursor }
+    }
+  }
+}
+"""
+    + _LINE
+    + _AMOUNT,
+)
+
+REFUND = Operation(
+    "refund",
+    """
+query refund($id: ID!, $after: String) {
+  refund(id: $id) {
+    id
+    order { updatedAt }
+    totalRefundedSet { ...amount }
+    refundLineItems(first: 100, after: $after) {
+      nodes {
+        quantity
+        lineItem { id }
+        subtotalSet { ...amount }
+        totalTaxSet { ...amount }
+      }
+      pageInfo { hasNextPage endCursor }
+    }
+    refundShippingLines(first: 10) {
+      nodes {
+        subtotalAmountSet { ...amount }
+        taxAmountSet { ...amount }
+      }
+    }
+  }
+}
+"""
+    + _AMOUNT,
+)
+
+ALL = (ORDER, FULFILMENT_LINES, FULFILMENT_ORDER_LINES, CREATE, ORDERS, ORDER_LINES, REFUND)

@@ -13,7 +13,7 @@ import msgspec
 from kept.connectors.wire import QUANTITY_MAX, WEIGHT_G_MAX, Moment
 
 # Shopify's own limit is 500 lines at checkout; orders made by an app may have more.
-_LINES_MAX = 1000
+LINES_MAX = 1000
 
 Identity = Annotated[int, msgspec.Meta(ge=1)] | Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 # A decimal string; a number in refunds. All plain amounts are in the shop's currency.
@@ -130,7 +130,7 @@ class OrderBody(msgspec.Struct):
     created_at: Moment
     updated_at: Moment
     total_price: Amount
-    line_items: Annotated[list[LineItem], msgspec.Meta(max_length=_LINES_MAX)]
+    line_items: Annotated[list[LineItem], msgspec.Meta(max_length=LINES_MAX)]
     name: str | None = None
     order_number: int | None = None
     financial_status: str | None = None

@@ -42,6 +42,10 @@ class PermanentFault(Fault):
         self.code = code
 
 
+class AccessRefused(PermanentFault):
+    """The target refused us and not this request: our credentials, their rights, the account. Any call would fail."""
+
+
 class UnknownResult(Fault):
     """Sent, and no telling whether it was done: timeout or cut after sending, or a 5xx that may have applied."""
 

@@ -53,6 +53,7 @@ class Request:
     key: str | None = None  # our idempotency key
     name: str = ""
     reads_only: bool = False  # a POST that changes nothing: a query
+    headers: Mapping[str, str] | None = None  # of this call alone: an access token that changes by the hour
 
     @property
     def operation(self) -> str:
@@ -62,6 +63,21 @@ class Request:
     def changes(self) -> bool:
         """Whether the target may be different afterwards."""
         return self.method != "GET" and not self.reads_only
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A status other than 2xx, and what came with it. Header names are case-insensitive."""
+
+    target: str
+    request: Request
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+# A vendor's own reading of its refusals: the fault, or None for the rule at the top of this file.
+ReadRefusal = Callable[[Refused], Fault | None]
 
 
 @dataclass(slots=True)
@@ -82,8 +98,8 @@ class HttpTarget:
     """One system outside, from one process: `name` is "erp:main", "centre:east", "channel:shop".
 
     `timeout_s` bounds a call from its place in the bulkhead to the last byte of its answer;
-    `requests_at_once` is the bulkhead. `clock` gives monotonic seconds, `now` the time of day; `transport`
-    stands in for the network in tests.
+    `requests_at_once` is the bulkhead. `read_refusal` knows the vendor's own error codes. `clock` gives monotonic
+    seconds, `now` the time of day; `transport` stands in for the network in tests.
     """
 
     def __init__(
@@ -94,6 +110,7 @@ class HttpTarget:
         timeout_s: float,
         requests_at_once: int,
         headers: Mapping[str, str],
+        read_refusal: ReadRefusal | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -104,6 +121,7 @@ class HttpTarget:
         self._timeout_s = timeout_s
         self._requests_at_once = requests_at_once
         self._headers = {"accept": "application/json", "accept-encoding": "identity", **headers}
+        self._read_refusal = read_refusal
         self._clock = clock
         self._now = now
         self._transport = transport
@@ -134,7 +152,7 @@ class HttpTarget:
         """One call from its place in the bulkhead to its answer, with its line in the timeline."""
         reply = _Reply()
         begun, at = self._clock(), self._now()
-        error = ""
+        error, asked = "", True
         try:
             await self._take_place()
             try:
@@ -144,10 +162,12 @@ class HttpTarget:
             return read(reply)
         except (Fault, asyncio.CancelledError) as fault:
             error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
+            asked = not isinstance(fault, CircuitOpen)
             raise
         finally:
-            took_ms = int((self._clock() - begun) * 1000)
-            record_call(Call(at, self.name, request.operation, reply.status, took_ms, error))
+            if asked:  # what was never sent is no call; in an outage there are thousands of them
+                took_ms = int((self._clock() - begun) * 1000)
+                record_call(Call(at, self.name, request.operation, reply.status, took_ms, error))
 
     # -------------------------------------------------------------- before the wire
 
@@ -193,7 +213,7 @@ class HttpTarget:
             headers["idempotency-key"] = request.key
         if request.json is not None:
             headers["content-type"] = "application/json"
-        return headers
+        return headers | dict(request.headers or {})
 
     # -------------------------------------------------------------- on the wire
 
@@ -259,13 +279,18 @@ class HttpTarget:
         try:
             if encoding != "identity":
                 raise UnexpectedAnswer(f"it is encoded as {encoding[:20]!r}, which we did not accept")
-            return expected(strict_json.parse(reply.body))
+            # A 204 has no body by definition (RFC 9110, 15.3.5): it says that it was done, and no more.
+            return expected(None if status == HTTPStatus.NO_CONTENT else strict_json.parse(reply.body))
         except (BadMessage, UnexpectedAnswer, msgspec.ValidationError) as exc:
             text = f"the answer can't be used: {str(exc)[:_ERROR_CHARS_MAX]}"
             raise self._no_telling(request, text) from exc
 
     def _refusal(self, request: Request, reply: _Reply, status: int) -> Fault:
         """The fault that a status other than 2xx means."""
+        if self._read_refusal is not None:
+            fault = self._read_refusal(Refused(self.name, request, status, reply.headers, reply.body))
+            if fault is not None:
+                return fault
         answered = f"{_phrase(status)} to {request.operation}"
         if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
             wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._now())
@@ -303,7 +328,14 @@ class HttpTargets:
         self._opened: list[HttpTarget] = []
 
     def open(
-        self, name: str, base_url: str, *, timeout_s: float, requests_at_once: int, headers: Mapping[str, str]
+        self,
+        name: str,
+        base_url: str,
+        *,
+        timeout_s: float,
+        requests_at_once: int,
+        headers: Mapping[str, str],
+        read_refusal: ReadRefusal | None = None,
     ) -> HttpTarget:
         """A target; no connection is made before its first call."""
         target = HttpTarget(
@@ -312,6 +344,7 @@ class HttpTargets:
             timeout_s=timeout_s,
             requests_at_once=requests_at_once,
             headers=headers,
+            read_refusal=read_refusal,
             clock=self._clock,
             transport=self._transport,
         )

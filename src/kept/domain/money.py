@@ -66,7 +66,8 @@ def to_minor(amount: str, currency: str) -> int:
     whole, _, decimals = amount.partition(".")
     if decimals[digits:].strip("0"):
         raise MoneyError(f"amount {amount!r} has more than the {digits} decimals of {currency}")
-    minor = int(f"{whole}{decimals[:digits]:0<{digits}}")
+    all_digits = f"{whole}{decimals[:digits]:0<{digits}}"
+    minor = int(all_digits) if all_digits.strip("+-") else 0  # ".0" of a currency without decimals leaves none
     if abs(minor) > AMOUNT_MINOR_MAX:
         raise MoneyError(f"amount {amount!r} {currency} is beyond {AMOUNT_MINOR_MAX} minor units")
     return minor

@@ -20,7 +20,7 @@ def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> l
         return [CancelRequested("channel", message_id)]
     if _given_up(order, content) and _allows(order, "CancelRequested"):
         return [CancelRequested("channel, which gave the money back or shipped it otherwise", message_id)]
-    if revision == order.content.revision and _newly_mapped(order, content):
+    if revision == order.content.revision and (_newly_mapped(order, content) or _further_paid(order, content)):
         return [OrderRevised(revision, message_id)]
     if revision <= order.content.revision:
         reason = "same revision" if revision == order.content.revision else "older revision"
@@ -42,6 +42,23 @@ def _given_up(order: Order, content: OrderContent) -> bool:
     if any(part.shipment is not None for part in order.parts):
         return False
     return content.already_shipped or content.payment in (Payment.REFUNDED, Payment.VOIDED)
+
+
+# How far the money is. Channels' times have whole seconds, in which an order is made and paid.
+_PAYMENT_RANK = {
+    Payment.PENDING: 0,
+    Payment.AUTHORISED: 1,
+    Payment.PAID: 2,
+    Payment.FREE: 2,
+    Payment.VOIDED: 3,
+    Payment.REFUNDED: 3,
+}
+
+
+def _further_paid(order: Order, content: OrderContent) -> bool:
+    """Another word of the same moment, in which the money is further: whatever came first, this came of it."""
+    further = _PAYMENT_RANK[content.payment] > _PAYMENT_RANK[order.content.payment]
+    return further and not order.parts and _allows(order, "OrderRevised")
 
 
 def _newly_mapped(order: Order, content: OrderContent) -> bool:

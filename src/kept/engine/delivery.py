@@ -64,6 +64,7 @@ class EffectResult:
     answer: bytes | None  # JSON of the target's answer when confirmed
     adopted: bool  # found at the target instead of sent
     error: str
+    asked: bool = True  # False: the target was not even asked, and the effect stands as it did
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ import orjson
 from kept.engine import crash
 from kept.engine.delivery import Delivery, EffectResult
 from kept.engine.interfaces import EffectRecord, Intent, IntentLedger
-from kept.ports import Answer, Effect, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import Answer, CircuitOpen, Effect, PermanentFault, TemporaryFault, UnknownResult
 
 
 class ClaimLost(Exception):
@@ -70,8 +70,7 @@ class DeliveryEffects:
                 code="effect_content_changed",
             )
         if record.resolved == "confirmed":
-            assert record.answer is not None, "a confirmed effect keeps its answer"
-            return msgspec.json.decode(record.answer, type=answer_type)
+            return _stored(record, answer_type)
         if record.resolved == "unresolved":
             searched_at = self.clock()
             adopted = await self._look_up(effect, record, find)
@@ -80,6 +79,8 @@ class DeliveryEffects:
             self._guard_resend(effect, record, searched_at if find else None, honours_key, write_horizon)
             # Committed anew: the horizon of what is sent now counts from now, and a mere look did not move it.
             record = await self._intend(effect, digest, resend=True)
+            if record.resolved == "confirmed":  # by an earlier try, whose worker settled while we searched
+                return _stored(record, answer_type)
         return await self._send(effect, record, send)
 
     async def _intend(self, effect: Effect, digest: str, *, resend: bool = False) -> EffectRecord:
@@ -136,6 +137,11 @@ class DeliveryEffects:
         crash.reach("effect.before_call")
         try:
             answer = await send()
+        except CircuitOpen as fault:
+            # Nobody was asked: the intent is taken back, and there is no try to tell of.
+            status = "unknown" if record.resolved == "unresolved" else "refused"
+            self._observe(effect, record, begun, status, error=str(fault), asked=False)
+            raise
         except (TemporaryFault, PermanentFault) as fault:
             # Both mean that *this* try surely did nothing. An earlier one without an answer stays in doubt.
             status = "unknown" if record.resolved == "unresolved" else "refused"
@@ -158,6 +164,7 @@ class DeliveryEffects:
         answer: object = None,
         adopted: bool = False,
         error: str = "",
+        asked: bool = True,
     ) -> None:
         duration = self.clock() - begun
         encoded = orjson.dumps(answer) if status == "confirmed" else None
@@ -173,8 +180,14 @@ class DeliveryEffects:
                 answer=encoded,
                 adopted=adopted,
                 error=error[:500],
+                asked=asked,
             )
         )
+
+
+def _stored(record: EffectRecord, answer_type: type[Answer]) -> Answer:
+    assert record.answer is not None, "a confirmed effect keeps its answer"
+    return msgspec.json.decode(record.answer, type=answer_type)
 
 
 def _identity(answer: Any) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 
 import structlog
 
-from kept.engine.interfaces import Store
+from kept.engine.interfaces import BellUnavailable, Store
 from kept.engine.streams import Streams
 
 log = structlog.get_logger("kept.engine.relay")
@@ -62,7 +62,8 @@ class Relay:
                 await self._ring_due()
             except (OSError, TimeoutError) as error:
                 log.warning("relay.backoff", error=type(error).__name__)
-                self._beat = 0
+                if isinstance(error, BellUnavailable):
+                    self._beat = 0  # what Redis knows after an outage is asked anew
                 await self._pause(1.0)
             await self._pause(self._limits.every_s)
 

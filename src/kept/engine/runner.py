@@ -26,7 +26,7 @@ from kept.engine.outcome import Outcome
 from kept.engine.settle import settle
 from kept.engine.step import Each, Step
 from kept.engine.streams import Streams
-from kept.engine.work import attempt, explain, finish
+from kept.engine.work import attempt, explain, finish, given_up
 from kept.observe.correlation import Call, calls, correlation_id
 
 log = structlog.get_logger("kept.engine")
@@ -38,6 +38,7 @@ class Limits:
 
     messages_per_read: int = 8  # times 50 ids: a batch of up to 400 amortises its statements fully
     kept_max: int = 400  # per step: a batch to go on with at once; more is rung for, so that others can help
+    attempt_s: float = 18.0  # of a step for one subject, all its calls together: below the lease of its claim
     in_flight_max: int = 800  # per step: two batches, so that one slow call never idles the loop
     settle_max: int = 500  # larger group commits gain nothing and hold locks longer
     settles_at_once: int = 2  # one is written while PostgreSQL works on the other
@@ -207,6 +208,11 @@ class Runner:
                 self._forget(owner[item.delivery.id] for item in loaded)
                 raise
 
+    def _leave(self, items: Sequence[_Item]) -> None:
+        """Leave deliveries to whoever is rung for them next."""
+        self._kept.difference_update(item.settling.delivery.id for item in items)
+        self._forget(item.message for item in items)
+
     def _forget(self, messages: Iterable[_Message]) -> None:
         """Stop keeping messages from being claimed: what they ask for is worked off again by somebody."""
         self._open.difference_update(messages)
@@ -219,7 +225,12 @@ class Runner:
         made: list[Call] = []
         calls.set(made)
         effects = DeliveryEffects(loaded.delivery, self._ledger, self._clock)
-        settling = await attempt(step, loaded, self._ports, effects, self._clock)
+        try:
+            async with asyncio.timeout(self._limits.attempt_s):
+                settling = await attempt(step, loaded, self._ports, effects, self._clock)
+        except TimeoutError:
+            # Whatever was sent has no answer: it stays an intent, and is looked for before anything is sent again.
+            settling = given_up(step, loaded, effects, self._clock, self._limits.attempt_s)
         if settling is None:
             message.left -= 1
             self._kept.discard(loaded.delivery.id)
@@ -277,11 +288,11 @@ class Runner:
             # Committed; what follows is rung by the relay, and the message, once claimed, finds nothing to do.
             self.counters.faults += 1
             log.warning("ring.lost", error=type(error).__name__)
-            self._forget(item.message for item in items)
+            self._leave(items)
         except (OSError, TimeoutError) as error:
             self.counters.faults += 1
             log.warning("settle.lost", error=type(error).__name__, deliveries=len(items))
-            self._forget(item.message for item in items)
+            self._leave(items)
         except Exception as error:
             if len(items) > 1:
                 half = len(items) // 2

@@ -1,8 +1,8 @@
 """The doorbell on Redis Streams: one stream per step and urgency class, one consumer group.
 
 A queue message carries ids only, up to `IDS_PER_MESSAGE` of them, so that a batch costs a few commands.
-Redis may lose all of it: the relay rings again. Works with redis-server 6.2 to 8 and Valkey; every key
-stands alone under its own hash tag, so that it can live on a cluster.
+Redis may lose all of it: the relay rings again. Works with redis-server 6.2 to 8 and Valkey, not on a cluster: one
+read spans a step's lanes.
 """
 
 from __future__ import annotations

@@ -67,6 +67,15 @@ async def attempt(
     return Settling(loaded.delivery, loaded.subject, settlement, effects.results)
 
 
+def given_up(
+    step: Step[Any], loaded: Loaded, effects: DeliveryEffects, clock: Callable[[], datetime], after_s: float
+) -> Settling:
+    """An attempt that took longer than its claim may last."""
+    fault = UnknownResult(f"step {step.name} was not done within {after_s:g} s")
+    settlement = settle(explain(fault, step, loaded, clock()), loaded.delivery, step.retry, now=clock())
+    return Settling(loaded.delivery, loaded.subject, settlement, effects.results)
+
+
 def explain(fault: Exception, step: Step[Any], loaded: Loaded, now: datetime) -> Outcome:
     """Log a fault with its correlation id and say what outcome it means."""
     outcome = outcome_of_fault(fault, now)

@@ -64,7 +64,7 @@ async def audit(database: Database, world: Path | None) -> Report:
     queries = Queries(database)
     # The books are read before the ledger: what they saw, the ledger must know by then, or be about to.
     books = read_books(world) if world is not None else None
-    unfinished = await queries.unfinished()
+    unfinished = await queries.unfinished(waiting_too=False)
     report = Report(at_rest=unfinished == 0 and (books is None or books.unanswered == 0))
     found = await breaches(database)
     for name in INVARIANTS:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from datetime import timedelta
 
 import structlog
 
@@ -12,7 +13,7 @@ from kept.engine.interfaces import StoreUnavailable
 from kept.engine.relay import Relay
 from kept.engine.streams import Streams, connect
 from kept.flow import FLOW
-from kept.ports import Fault
+from kept.ports import Fault, PermanentFault
 from kept.processes.assembly import utc_now
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings
@@ -26,6 +27,7 @@ log = structlog.get_logger("kept.relay")
 # A centre's count changes with every parcel; between counts our own reservations keep it right.
 _COUNT_STOCK_EVERY_S = 60.0
 _COUNT_STOCK_RETRY_S = 2.0
+_CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 
 async def run_relay(settings: Settings) -> None:
@@ -38,7 +40,11 @@ async def run_relay(settings: Settings) -> None:
     counting = asyncio.create_task(_count_stock(connectors, StockRooms(database)))
     try:
         log.info("relay.started")
-        await relay.run()
+        relaying = asyncio.create_task(relay.run())
+        await asyncio.wait({relaying, counting}, return_when=asyncio.FIRST_COMPLETED)
+        if counting.done():
+            counting.result()  # a bug in counting is for the supervisor to see, not to go on without counts
+        await relaying
     finally:
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
@@ -55,6 +61,9 @@ async def _count_stock(connectors: Connectors, rooms: StockRooms) -> None:
             pause_s = _COUNT_STOCK_EVERY_S
             try:
                 snapshot = await connectors.centres[name].stock.stock()
+                if snapshot.as_of > utc_now() + _CLOCKS_DIFFER_BY:
+                    # It would outdo every true count until then.
+                    raise PermanentFault(f"{name} counted at {snapshot.as_of.isoformat()}, which is yet to come")
                 changed = await rooms.take_snapshot(name, snapshot)
                 log.info("stock.counted", centre=name, skus=len(snapshot.levels), changed=changed)
             except (Fault, StoreUnavailable) as fault:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from datetime import UTC, tzinfo
 
 from kept.documents.label import LogisticsLabel, pdf, zpl
 from kept.documents.sscc import sscc
@@ -39,6 +40,11 @@ def _document(media_type: str, content: bytes) -> Document:
     return Document(hashlib.sha256(content).hexdigest(), "label", media_type, content)
 
 
+def _zone_of(centre: str, ports: Ports) -> tzinfo:
+    """The centre's own time zone: its people read the date by their own clock."""
+    return next((profile.timezone for profile in ports.routing.centres if profile.name == centre), UTC)
+
+
 def label_content(subject: PartOf, number: str, ports: Ports) -> LogisticsLabel:
     """What the label of a part's one planned carton says."""
     content, part = subject.order.content, subject.part
@@ -50,7 +56,7 @@ def label_content(subject: PartOf, number: str, ports: Ports) -> LogisticsLabel:
         order_ref=subject.order.reference,
         fulfilment_ref=subject.reference,
         carrier_service=part.service,
-        ship_by_date=f"{content.promise.ship_by:%Y-%m-%d}",
+        ship_by_date=f"{content.promise.ship_by.astimezone(_zone_of(part.centre, ports)):%Y-%m-%d}",
         lines_summary=tuple(f"{line.quantity} x {line.sku}" for line in part.lines[:_LINES_SHOWN]),
         package=1,
         packages=1,

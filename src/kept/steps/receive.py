@@ -8,15 +8,20 @@ from datetime import timedelta
 
 from kept.documents.sscc import is_valid_sscc
 from kept.domain import centre_events
-from kept.domain.events import MessageProcessed, PartEvent
+from kept.domain.events import MessageProcessed, PartEvent, PartReleased
+from kept.domain.lifecycle import PartState
 from kept.domain.progress import Order, Part, evolve
-from kept.domain.subjects import Message
+from kept.domain.subjects import Message, PartOf
 from kept.engine.outcome import Done, Outcome, Reject, Wait
 from kept.ports import BadMessage, CentreEvent, CentreEventKind, Incoming
 from kept.steps.ports import Ports
+from kept.steps.release import release_key
 
 # Our own settlement of the request is milliseconds away, or its retry seconds.
 _SOON = timedelta(seconds=1)
+# After this long it is no race any more: our release is being retried, or dead.
+_OWN_WORD_WITHIN = timedelta(seconds=30)
+_LATER = timedelta(seconds=30)
 
 
 async def receive(messages: Sequence[Message], ports: Ports) -> Sequence[Outcome]:
@@ -30,6 +35,8 @@ async def receive(messages: Sequence[Message], ports: Ports) -> Sequence[Outcome
             outcomes.append(event)
             continue
         outcome = _apply(event, message, orders, ports)
+        if isinstance(outcome, Wait):
+            outcome = await _unsettled(outcome, event, message, orders, ports)
         to_come[split_reference(event.reference)[0]] -= 1
         if isinstance(outcome, Done) and to_come[outcome.about.reference]:
             # What a centre says in one breath is judged one after the other.
@@ -62,25 +69,54 @@ def _apply(event: CentreEvent, message: Message, orders: Mapping[str, Order], po
         return Reject(f"{message.source} has no request {event.reference!r} of ours", "unknown_reference")
     if part.state in centre_events.TOO_EARLY:
         return Wait(ports.clock() + _SOON, f"our request {event.reference} is not settled yet")
+    # Refused here, so that the centre can say it again rightly; the ASN could not be made of it later.
     wrong = [package.sscc for package in event.packages if not is_valid_sscc(package.sscc)]
     if wrong:
-        # Refused here, so that the centre can say it again rightly; the ASN could not be made of it later.
         return Reject(f"{event.reference} has cartons without a valid SSCC: {wrong}", "bad_sscc")
+    doubled = [sscc for sscc, count in Counter(package.sscc for package in event.packages).items() if count > 1]
+    if doubled:
+        return Reject(f"{event.reference} has several cartons with one SSCC: {doubled}", "bad_sscc")
     try:
-        fact = _fact(event, part)
+        fact = _fact(event, part, message)
     except centre_events.ContradictsRequest as contradiction:
         return Reject(str(contradiction), "contradicts_request")
     return Done([MessageProcessed(), fact], about=order)
 
 
-def _fact(event: CentreEvent, part: Part) -> PartEvent:
+async def _unsettled(
+    wait: Wait, event: CentreEvent, message: Message, orders: Mapping[str, Order], ports: Ports
+) -> Outcome:
+    """A centre speaks of a request that we have not settled. When that lasts, its word settles it.
+
+    Our answer may never have come, and the release be a dead letter by now; what was sent was received all the same.
+    """
+    if ports.clock() - message.received_at < _OWN_WORD_WITHIN:
+        return wait
+    order_reference, number = split_reference(event.reference)
+    order = orders[order_reference]
+    subject = PartOf(order, number)
+    if (
+        subject.part.state is not PartState.LABELLED
+        or await ports.effect_standings.standing(release_key(subject)) is None
+    ):
+        return Wait(ports.clock() + _LATER, wait.reason)
+    released = PartReleased(number, "")
+    outcome = _apply(event, message, {order_reference: evolve(order, [released]).order}, ports)
+    if not isinstance(outcome, Done):
+        return outcome
+    processed, fact = outcome.events
+    return Done([processed, released, fact], about=order)
+
+
+def _fact(event: CentreEvent, part: Part, message: Message) -> PartEvent:
     match event.kind:
         case CentreEventKind.ACCEPTED:
             return centre_events.accepted(part)
         case CentreEventKind.REJECTED:
             return centre_events.rejected(part, event.reason or "no reason given")
         case CentreEventKind.SHIPPED:
-            return centre_events.shipped(part, event.occurred_at, event.packages)
+            # A clock that runs ahead would take the pieces out of every count until then.
+            return centre_events.shipped(part, min(event.occurred_at, message.received_at), event.packages)
         case CentreEventKind.CANCELLED:
             return centre_events.cancelled(part)
         case CentreEventKind.CANCEL_REFUSED:

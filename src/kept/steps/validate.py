@@ -22,7 +22,7 @@ async def validate(order: Order, ports: Ports) -> Outcome:
     verdict = not_ours_to_ship(content) or not_paid(content) or incomplete(content)
     if verdict is not None:
         return Done([verdict])
-    checks = await ports.items.check_items(sorted({line.sku for line in content.lines}))
+    checks = await ports.items.check_items(sorted({line.sku for line in content.lines if line.quantity > 0}))
     held = unsaleable(checks)
     if held is not None:
         return Done([held])

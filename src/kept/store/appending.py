@@ -138,7 +138,7 @@ async def write_observations(connection: asyncpg.Connection, settlings: Sequence
     effects = [result for settling in settlings for result in settling.effects]
     if effects:
         await connection.execute(_UPDATE_EFFECTS, *columns(map(_effect_row, effects), 5))
-        await copy(connection, "effect_attempts", _ATTEMPTS, [_attempt_row(result) for result in effects])
+        await copy(connection, "effect_attempts", _ATTEMPTS, [_attempt_row(e) for e in effects if e.asked])
     calls = [
         (
             order_id_of(settling),

@@ -28,6 +28,7 @@ _GONE = (
     asyncpg.CrashShutdownError,
     asyncpg.TooManyConnectionsError,
     asyncpg.DiskFullError,
+    asyncpg.ReadOnlySQLTransactionError,  # a standby that is not promoted yet
     ConnectionError,
     asyncio.TimeoutError,
 )

@@ -91,16 +91,17 @@ class DeadLetters:
         """
         where, arguments = replace(chosen, resolved=False).where()
         now = self._clock()
+        # Drawn before: inside the transaction it would want a second connection of a pool that may have none left.
+        ids = await self._delivery_ids.take(limit)
         async with self._database.transaction() as connection:
             letters = await connection.fetch(
                 f"SELECT l.id, l.kind, l.subject_id, l.order_id, l.step, l.urgency, l.deadline, l.correlation_id"  # noqa: S608 - literals and placeholders only
                 f" FROM dead_letters l{where} ORDER BY l.id LIMIT {int(limit)} FOR UPDATE SKIP LOCKED",
                 *arguments,
             )
-            ids = await self._delivery_ids.take(len(letters))
             rows = await connection.fetch(
                 _PUT_BACK,
-                ids,
+                ids[: len(letters)],
                 [letter["kind"] for letter in letters],
                 [letter["subject_id"] for letter in letters],
                 [letter["order_id"] for letter in letters],

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 
@@ -11,18 +12,23 @@ from kept.engine.interfaces import EffectRecord, EffectStanding, Intent, StoreUn
 from kept.store.appending import columns
 from kept.store.database import REPEATABLE, Database
 
-# Longer than any call may take (timeouts are 10 s), so that a claim outlives the call made under it.
+# Longer than an attempt may take (`kept.engine.runner.Limits.attempt_s`): a claim outlives what is sent under it.
 LEASE = timedelta(seconds=20)
 _RESOLVED = {"intended": "unresolved", "unknown": "unresolved", "refused": "refused", "confirmed": "confirmed"}
 
 _Waiting = tuple[Intent, "asyncio.Future[EffectRecord | None]"]
 
 
+def _utc_now() -> datetime:
+    return datetime.now(UTC)
+
+
 class IntentWriter:
     """Collects the intents of all deliveries that are ready at the same moment into one transaction."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
+        self._clock = clock
         self._waiting: list[_Waiting] = []
         self._flushes: set[asyncio.Task[None]] = set()
 
@@ -75,21 +81,25 @@ class IntentWriter:
             written = await connection.fetch(_INTEND, *columns(rows, 6)) if rows else []
             again = [intent.key for intent in held if intent.resend]
             written += await connection.fetch(_RESEND, again) if again else []
+        now = self._clock()
         attempts = {row["key"]: row for row in written}
         records: list[EffectRecord | None] = []
         for intent in intents:
             if intent.delivery_id not in epochs or first[intent.delivery_id] is not intent:
                 records.append(None)
                 continue
-            records.append(_record(epochs[intent.delivery_id], known.get(intent.key), attempts.get(intent.key)))
+            records.append(_record(epochs[intent.delivery_id], known.get(intent.key), attempts.get(intent.key), now))
         return records
 
 
-def _record(epoch: int, before: asyncpg.Record | None, written: asyncpg.Record | None) -> EffectRecord:
-    """An effect as it was before the intent, with the number of the try that the intent begins."""
+def _record(epoch: int, before: asyncpg.Record | None, written: asyncpg.Record | None, now: datetime) -> EffectRecord:
+    """An effect as it was before the intent, with the number of the try that the intent begins.
+
+    How long ago it was sent is PostgreSQL's word; `now` makes it a time of this worker, whose clock may differ.
+    """
     row = written or before
     assert row is not None, "an intent finds an effect or makes one"
-    last_sent_at = (before or row)["last_sent_at"]
+    last_sent_at = now - (before["age"] if before is not None else timedelta(0))
     if before is not None and before["status"] == "intended":
         # Nobody saw that request leave: it may have at any moment while the claim lasted.
         last_sent_at += LEASE
@@ -106,14 +116,17 @@ def _record(epoch: int, before: asyncpg.Record | None, written: asyncpg.Record |
 class EffectReader:
     """`kept.steps.ports.ReadEffects`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, clock: Callable[[], datetime] = _utc_now) -> None:
         self._database = database
+        self._clock = clock
 
     async def standing(self, key: str) -> EffectStanding | None:
         """Where the effect stands; None if it was never intended."""
         async with self._database.connection() as connection:
-            row = await connection.fetchrow("SELECT status, last_sent_at FROM effects WHERE key = $1", key)
-        return EffectStanding(row["status"], row["last_sent_at"] + LEASE) if row is not None else None
+            row = await connection.fetchrow(
+                "SELECT status, now() - last_sent_at AS age FROM effects WHERE key = $1", key
+            )
+        return EffectStanding(row["status"], self._clock() - row["age"] + LEASE) if row is not None else None
 
 
 async def _claim(connection: asyncpg.Connection, intents: list[Intent]) -> dict[int, int]:
@@ -142,7 +155,8 @@ async def _claim(connection: asyncpg.Connection, intents: list[Intent]) -> dict[
 
 async def _known(connection: asyncpg.Connection, intents: list[Intent]) -> dict[str, asyncpg.Record]:
     rows = await connection.fetch(
-        "SELECT key, status, request_hash, attempt, last_sent_at, answer FROM effects WHERE key = ANY($1::text[])",
+        "SELECT key, status, request_hash, attempt, now() - last_sent_at AS age, answer FROM effects"
+        " WHERE key = ANY($1::text[])",
         [intent.key for intent in intents],
     )
     return {row["key"]: row for row in rows}
@@ -159,10 +173,10 @@ FROM unnest($1::text[], $2::bigint[], $3::text[], $4::text[], $5::text[], $6::te
 JOIN deliveries d ON d.id = x.delivery_id
 ON CONFLICT (key) DO UPDATE SET status = 'intended', attempt = e.attempt + 1, last_sent_at = now()
 WHERE e.status = 'refused'
-RETURNING key, request_hash, attempt, last_sent_at
+RETURNING key, request_hash, attempt
 """
 _RESEND = """
 UPDATE effects SET status = 'intended', attempt = attempt + 1, last_sent_at = now()
 WHERE key = ANY($1::text[]) AND status <> 'confirmed'
-RETURNING key, request_hash, attempt, last_sent_at
+RETURNING key, request_hash, attempt
 """

@@ -11,6 +11,7 @@ import orjson
 from kept.domain.lifecycle import TERMINAL, OrderState
 from kept.store.database import Database
 
+_WAITING = [OrderState.HELD.value, OrderState.PENDING.value]
 _ENDED = [state.value for state in OrderState if state in TERMINAL]
 
 
@@ -145,14 +146,18 @@ class Queries:
             "refused": int(row["refused"]),
         }
 
-    async def unfinished(self) -> int:
-        """Orders and messages that are not at their end, dead letters apart."""
+    async def unfinished(self, *, waiting_too: bool = True) -> int:
+        """Orders and messages that are not at their end, dead letters apart.
+
+        Without `waiting_too`, orders that wait for a person or for the channel are left out: nothing moves them.
+        """
+        at_rest = _ENDED if waiting_too else [*_ENDED, *_WAITING]
         async with self._database.connection() as connection:
             count: int = await connection.fetchval(
                 "SELECT (SELECT count(*) FROM orders o WHERE state <> ALL($1::text[]) AND NOT EXISTS"
                 " (SELECT 1 FROM dead_letters l WHERE l.order_id = o.id AND l.resolved_at IS NULL))"
                 " + (SELECT count(*) FROM deliveries WHERE kind = 'message')",
-                _ENDED,
+                at_rest,
             )
         return count
 

@@ -38,20 +38,23 @@ class StockRooms:
         """Take in a centre's count; how many SKUs it changed.
 
         A count older than the one already taken in changes nothing. Shipments after the count's moment
-        are subtracted from it: the centre had not counted them out yet.
+        are subtracted from it: the centre had not counted them out yet. A SKU that is not listed is not held there
+        any more. A count of nothing at all is taken for a fault and changes nothing.
         """
-        rows = [(centre, level.sku, level.on_hand) for level in snapshot.levels]
-        if not rows:
+        counts = {level.sku: level.on_hand for level in snapshot.levels}
+        if not counts:
             return 0
-        centres, skus, counts = (list(column) for column in zip(*sorted(rows), strict=True))
         async with self._database.transaction() as connection:
-            known = await connection.fetch(
-                "SELECT sku FROM stock WHERE centre = $1 AND sku = ANY($2::text[]) ORDER BY sku FOR UPDATE",
-                centre,
-                skus,
+            held = await connection.fetch(
+                "SELECT sku, on_hand FROM stock WHERE centre = $1 ORDER BY sku FOR UPDATE", centre
             )
-            changed = await connection.fetch(_TAKE_SNAPSHOT, centres, skus, counts, snapshot.as_of)
-            if changed or len(known) < len(skus):
+            known = {row["sku"] for row in held}
+            counts |= {row["sku"]: 0 for row in held if row["sku"] not in counts and row["on_hand"]}
+            skus = sorted(counts)
+            changed = await connection.fetch(
+                _TAKE_SNAPSHOT, centre, skus, [counts[sku] for sku in skus], snapshot.as_of
+            )
+            if changed or not known.issuperset(skus):
                 await connection.execute(_WAKE_ROUTING)
         return len(changed)
 
@@ -169,11 +172,11 @@ UPDATE deliveries SET due_at = now() WHERE id IN (
 """
 _TAKE_SNAPSHOT = """
 WITH counted AS (
-    SELECT x.centre, x.sku, x.on_hand + coalesce((
+    SELECT $1::text AS centre, x.sku, greatest(0, x.on_hand + coalesce((
         SELECT sum(m.delta) FROM stock_moves m
-        WHERE m.centre = x.centre AND m.sku = x.sku AND m.reason = 'shipped' AND m.at > $4
-    ), 0) AS on_hand
-    FROM unnest($1::text[], $2::text[], $3::int[]) AS x(centre, sku, on_hand)
+        WHERE m.centre = $1 AND m.sku = x.sku AND m.reason = 'shipped' AND m.at > $4
+    ), 0)) AS on_hand
+    FROM unnest($2::text[], $3::int[]) AS x(sku, on_hand)
 ), before AS (
     SELECT s.centre, s.sku, s.on_hand FROM stock s JOIN counted USING (centre, sku)
 ), written AS (

@@ -9,19 +9,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
+import orjson
 import pytest
 
 from kept.domain.progress import Order
+from kept.domain.skus import Component
 from kept.engine.outcome import Outcome
 from kept.engine.retry import RetryPolicy
 from kept.engine.step import Each, Step
 from kept.engine.streams import GROUP, Streams, connect, stream_of
 from kept.flow import FLOW
 from kept.ports import BookedOrder, SalesOrder, TemporaryFault
+from kept.processes.remapping import import_mapping
 from kept.steps.ports import Ports
 from kept.store.invariants import breaches
 from tests.integration.engine.workers import QUICK, QUICK_RELAY
-from tests.integration.engine.world import World
+from tests.integration.engine.world import ACCOUNT, World
 from tests.servers import DEADLINE_S, Servers, execute, fetch, until, value_of
 
 ONE_ORDERS_FACTS = [
@@ -467,3 +470,51 @@ async def test_a_worker_of_which_a_loop_breaks_ends_with_what_broke_it(
     with pytest.raises(RuntimeError, match="a bug in the loop"):
         await asyncio.wait_for(worker.task, DEADLINE_S)
     world.shop.workers.remove(worker)
+
+
+async def test_an_attempt_that_takes_too_long_is_given_up_and_looked_for_before_it_is_sent_again(world: World) -> None:
+    class Sluggish(SlowErp):
+        """Books at once and answers the first time only after its claim would be over."""
+
+        async def book(self, order: SalesOrder, key: str) -> BookedOrder:
+            booked: BookedOrder = await world.erp.book(order, key)
+            await gate.pass_through()
+            return booked
+
+    gate = Gate()
+    world.change(erp=replace(world.ports.erp, booking=Sluggish(gate, world.erp)))
+    await world.sell(1)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory, flow_with("book", retry=QUICK_RETRY), replace(QUICK, attempt_s=0.3))
+        await world.all_complete(1)
+    assert len(world.erp.orders) == 1
+    tries = await fetch(
+        world.database,
+        "SELECT a.status, a.adopted FROM effect_attempts a JOIN effects e USING (key) WHERE e.operation = 'book'",
+    )
+    assert [tuple(row) for row in tries] == [("confirmed", True)]
+    assert await breaches(world.database) == {}
+
+
+async def test_an_order_held_for_a_sku_goes_on_by_itself_when_the_mapping_comes_and_delays_no_other(
+    world: World,
+) -> None:
+    world.change(mapped_accounts=frozenset({ACCOUNT}))
+    arrivals = await world.sell(2)
+    first, second = ({line["sku"] for line in orjson.loads(arrival.body)["line_items"]} for arrival in arrivals)
+    assert second - first, "the second order must want something that the first does not"
+    await import_mapping(world.database, ACCOUNT, {sku: (Component(sku),) for sku in first})
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+
+        async def one_held() -> bool:
+            return await world.states() == {"complete": 1, "held": 1}
+
+        await until(one_held)
+        held = await value_of(world.database, "SELECT data->>'evidence' FROM ledger WHERE type = 'OrderHeld'")
+        assert str(held).startswith("no SKU of ours for ")
+        assert all(sku in str(held) for sku in second - first)
+        assert await import_mapping(world.database, ACCOUNT, {sku: (Component(sku),) for sku in second}) == 1
+        await world.all_complete(2)
+    assert await world.dead() == []
+    assert await breaches(world.database) == {}

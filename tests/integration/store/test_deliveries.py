@@ -78,11 +78,30 @@ async def test_a_claim_outlives_the_call_and_an_expired_one_may_be_taken(driver:
     # Still the first try: nothing is sent before the target was asked, which its sender may have reached any
     # moment that its claim lasted.
     assert (second.epoch, second.resolved, second.attempt) == (first.epoch + 1, "unresolved", 1)
-    assert second.last_sent_at == first.last_sent_at + LEASE
+    assert abs(second.last_sent_at - first.last_sent_at - LEASE) < timedelta(seconds=1)
     loaded.delivery.epoch = second.epoch
     resent = await writer.intend(replace(intent_of(loaded, claimed=True), resend=True))
     assert resent is not None
     assert (resent.epoch, resent.attempt) == (second.epoch, 2)
+
+
+async def test_how_long_ago_something_was_sent_is_the_databases_word_whatever_a_workers_clock_says(
+    driver: Driver,
+) -> None:
+    await order_waiting(driver)
+    loaded = await driver.next("validate")
+    ahead = timedelta(hours=1)
+    await IntentWriter(driver.database).intend(intent_of(loaded))
+    await execute(driver.database, "UPDATE effects SET last_sent_at = now() - interval '7 s'")
+    await execute(driver.database, "UPDATE deliveries SET epoch = 0, claimed_until = NULL")
+    writer = IntentWriter(driver.database, lambda: datetime.now(UTC) + ahead)
+    record = await writer.intend(intent_of(loaded))
+    assert record is not None
+    expected = datetime.now(UTC) + ahead - timedelta(seconds=7) + LEASE
+    assert abs(record.last_sent_at - expected) < timedelta(seconds=2)
+    standing = await EffectReader(driver.database, lambda: datetime.now(UTC) + ahead).standing(intent_of(loaded).key)
+    assert standing is not None
+    assert abs(standing.settled_at - expected) < timedelta(seconds=2)
 
 
 async def test_the_holder_writes_a_second_intent_under_its_claim(driver: Driver) -> None:

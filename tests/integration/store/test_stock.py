@@ -143,11 +143,21 @@ async def test_a_newer_count_replaces_and_an_older_or_equal_one_is_ignored(drive
     assert await breaches(driver.database) == {}
 
 
-async def test_a_count_says_nothing_of_skus_that_it_does_not_name(driver: Driver) -> None:
+async def test_a_sku_that_a_count_does_not_name_is_not_there_any_more(driver: Driver) -> None:
     await driver.rooms.take_snapshot("east", count(T0, SKU_1=10, SKU_2=5))
-    await driver.rooms.take_snapshot("east", count(T0 + timedelta(hours=1), SKU_1=9))
-    assert await driver.level("east", "SKU-2") == (5, 0)
+    await driver.rooms.take_snapshot("west", count(T0, SKU_2=7))
+    await driver.rooms.take_snapshot("east", count(T0 - timedelta(hours=1), SKU_1=9))
+    assert await driver.level("east", "SKU-2") == (5, 0)  # an older count says nothing
+    assert await driver.rooms.take_snapshot("east", count(T0 + timedelta(hours=1), SKU_1=9)) == 2
+    assert await driver.level("east", "SKU-2") == (0, 0)
+    assert await driver.level("west", "SKU-2") == (7, 0)
+    assert await breaches(driver.database) == {}
+
+
+async def test_a_count_of_nothing_at_all_is_taken_for_a_fault(driver: Driver) -> None:
+    await driver.rooms.take_snapshot("east", count(T0, SKU_1=10))
     assert await driver.rooms.take_snapshot("east", StockSnapshot(T0 + timedelta(hours=2), ())) == 0
+    assert await driver.level("east", "SKU-1") == (10, 0)
 
 
 async def test_what_shipped_after_a_count_was_taken_is_subtracted_from_it(driver: Driver) -> None:

@@ -47,6 +47,21 @@ def test_a_decimal_string_becomes_minor_units_of_its_currency(amount: str, curre
     assert to_minor(amount, currency) == minor
 
 
+@pytest.mark.parametrize(
+    ("amount", "currency", "minor"),
+    [
+        (".0", "JPY", 0),
+        ("-.00", "JPY", 0),
+        ("+.0", "JPY", 0),
+        (".5", "USD", 50),
+        ("-.50", "USD", -50),
+        ("5.", "JPY", 5),
+    ],
+)
+def test_an_amount_may_begin_or_end_with_its_point(amount: str, currency: str, minor: int) -> None:
+    assert to_minor(amount, currency) == minor
+
+
 @pytest.mark.parametrize(("amount", "currency"), [("10.505", "USD"), ("1000.5", "JPY"), ("1.2345", "KWD")])
 def test_more_decimals_than_the_currency_has_are_refused_and_never_rounded(amount: str, currency: str) -> None:
     with pytest.raises(MoneyError, match="decimals"):

@@ -77,6 +77,15 @@ def test_the_same_revision_again_changes_nothing(state: str) -> None:
     assert ignored(order, replace(NEWER, revision=100)) == "same revision"
 
 
+def test_of_two_words_of_the_same_moment_the_one_with_the_money_counts() -> None:
+    unpaid = order_after(ev.PaymentAwaited("pending"), said=content(payment=Payment.PENDING))
+    paid = replace(unpaid.content, payment=Payment.PAID)
+    (fact,) = facts_of_revision(unpaid, paid, 7)
+    assert fact == ev.OrderRevised(paid.revision, 7)
+    settled = evolve(unpaid, [fact], paid).order
+    assert facts_of_revision(settled, unpaid.content, 8) == [ev.RevisionIgnored(paid.revision, 8, "same revision")]
+
+
 @pytest.mark.parametrize("state", ["routed", "booked"])
 def test_a_change_after_routing_is_recorded_as_too_late(state: str) -> None:
     assert ignored(order_after(*OPEN[state]), NEWER) == f"too late: the order is {state}"

@@ -114,6 +114,31 @@ async def test_a_confirmed_effect_is_answered_from_the_record_without_a_call() -
     assert again.results == []
 
 
+async def test_what_was_confirmed_while_we_searched_is_not_sent_again() -> None:
+    first, _ = effects_of(FRESH)
+    await perform(first, Target())
+    effects, book = effects_of(UNRESOLVED)
+    target = Target()
+
+    async def find() -> Booked | None:
+        # The earlier try's worker settles after our look, and before our second intent.
+        book.record = replace(UNRESOLVED, resolved="confirmed", answer=first.results[0].answer)
+        return None
+
+    target.find = find  # type: ignore[method-assign]  # one answer of this test's own
+    assert await perform(effects, target) == BOOKED
+    assert target.asked == []
+
+
+@pytest.mark.parametrize(("record", "status"), [(FRESH, "refused"), (UNRESOLVED, "unknown")])
+async def test_an_open_circuit_takes_the_intent_back_and_leaves_no_try(record: EffectRecord, status: str) -> None:
+    effects, _ = effects_of(record)
+    with pytest.raises(CircuitOpen):
+        await perform(effects, Target(sending=CircuitOpen("erp:main is down")))
+    (seen,) = effects.results
+    assert (seen.status, seen.asked) == (status, False)
+
+
 async def test_another_workers_delivery_is_left_alone() -> None:
     effects, _ = effects_of(None)
     target = Target()

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from hashlib import sha256
 
 import orjson
@@ -13,6 +13,7 @@ import pytest
 from kept.documents.sscc import is_valid_sscc
 from kept.domain import events as ev
 from kept.domain.lifecycle import PartState
+from kept.domain.order import Promise
 from kept.domain.progress import Order, evolve
 from kept.domain.subjects import PartOf
 from kept.engine.interfaces import EffectStanding
@@ -274,3 +275,10 @@ async def test_every_effect_of_an_order_has_a_key_of_its_own() -> None:
 def test_a_batch_step_that_asks_for_effects_is_told_that_this_is_a_bug() -> None:
     with pytest.raises(AssertionError, match="each"):
         _ = replace(World().ports(), effects=None).own_effects
+
+
+def test_the_label_shows_the_date_of_the_centres_own_clock() -> None:
+    midnight_utc = datetime(2026, 3, 5, 2, tzinfo=UTC)  # the evening before in New York
+    said = content(line(1, 1), promise=Promise(midnight_utc, midnight_utc, "ground"))
+    order = booked_order(planned("east", (1, "SKU-1", 1)), said=said)
+    assert label_content(PartOf(order, 1), SSCC, World().ports()).ship_by_date == "2026-03-04"

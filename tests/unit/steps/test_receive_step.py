@@ -10,10 +10,11 @@ import pytest
 from kept.domain import events as ev
 from kept.domain.lifecycle import OrderState, PartState
 from kept.domain.progress import Order, evolve
+from kept.engine.interfaces import EffectStanding
 from kept.engine.outcome import Done, Outcome, Reject, Wait
 from kept.ports import CentreEventKind as Kind
 from kept.steps.receive import receive, split_reference
-from tests.unit.domain.samples import NOW, REFERENCE, booked_order, package, up_to_released
+from tests.unit.domain.samples import NOW, REFERENCE, SSCC, booked_order, package, up_to_released
 from tests.unit.steps.world import World, centre_message
 
 PART = f"{REFERENCE}-1"
@@ -52,8 +53,66 @@ async def test_a_rejection_with_its_reason_and_one_without() -> None:
 
 
 async def test_a_shipment_as_packed_and_at_the_centres_own_time() -> None:
-    at = NOW + timedelta(hours=3)
+    at = NOW - timedelta(hours=3)
     assert await fact_of(asked_order(), Kind.SHIPPED, occurred_at=at, packages=PACKED) == ev.PartShipped(1, at, PACKED)
+
+
+async def test_a_shipment_is_never_later_than_the_message_that_tells_of_it() -> None:
+    at = NOW + timedelta(days=300)
+    fact = await fact_of(asked_order(), Kind.SHIPPED, occurred_at=at, packages=PACKED)
+    assert fact == ev.PartShipped(1, NOW, PACKED)
+
+
+async def test_two_cartons_with_one_sscc_are_refused_before_anything_is_written() -> None:
+    twice = (package((1, "SKU-1", 2)), package((2, "SKU-2", 1)))
+    outcome = await outcome_of(asked_order(), Kind.SHIPPED, packages=twice)
+    assert outcome == Reject(f"{PART} has several cartons with one SSCC: ['{SSCC}']", "bad_sscc")
+
+
+LABELLED = evolve(booked_order(), up_to_released(1)[:1]).order
+
+
+async def word_for(order: Order, kind: Kind, *, after: timedelta, sent: bool = True, **changes: Any) -> Outcome:
+    """What a centre's word comes to, so long after it came."""
+    world = World()
+    world.shelf.orders.append(order)
+    world.clock.now = NOW + after
+    if sent:
+        world.standings.of[f"{PART}:release:1"] = EffectStanding("unknown", NOW)
+    (outcome,) = await receive([centre_message(1, kind, PART, **changes)], world.ports())
+    return outcome
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "state"),
+    [
+        (Kind.ACCEPTED, {}, PartState.ACCEPTED),
+        (Kind.SHIPPED, {"packages": PACKED}, PartState.SHIPPED),
+        (Kind.REJECTED, {}, PartState.REJECTED),
+    ],
+)
+async def test_the_centres_word_settles_a_release_whose_answer_never_came(
+    kind: Kind, changes: dict[str, Any], state: PartState
+) -> None:
+    outcome = await word_for(LABELLED, kind, after=timedelta(seconds=30), **changes)
+    assert isinstance(outcome, Done)
+    assert outcome.events[:2] == [ev.MessageProcessed(), ev.PartReleased(1, "")]
+    assert outcome.about == LABELLED
+    assert evolve(LABELLED, outcome.events[1:]).order.part(1).state is state
+
+
+async def test_a_word_on_what_was_never_sent_waits_and_asks_less_often() -> None:
+    assert isinstance(await word_for(LABELLED, Kind.ACCEPTED, after=timedelta(seconds=29)), Wait)
+    later = await word_for(LABELLED, Kind.ACCEPTED, after=timedelta(seconds=31), sent=False)
+    assert later == Wait(NOW + timedelta(seconds=61), f"our request {PART} is not settled yet")
+    planned = await word_for(booked_order(), Kind.ACCEPTED, after=timedelta(seconds=31))
+    assert isinstance(planned, Wait)
+
+
+async def test_a_word_that_contradicts_the_request_is_refused_though_it_proves_the_release() -> None:
+    outcome = await word_for(LABELLED, Kind.SHIPPED, after=timedelta(seconds=30), packages=(package((7, "SKU-1", 1)),))
+    assert isinstance(outcome, Reject)
+    assert outcome.code == "contradicts_request"
 
 
 async def test_a_cancellation_answers_our_intercept() -> None:

@@ -90,6 +90,12 @@ async def test_a_line_without_a_sku_is_a_hold_that_names_the_line() -> None:
     assert await verdict(content(line(1, 1), bare)) == ev.OrderHeld("sku_missing", "line 2 (L-77) has no SKU")
 
 
+async def test_the_erp_is_not_asked_about_what_is_no_longer_wanted() -> None:
+    world = World()
+    assert isinstance(await verdict(content(line(1, 1), line(2, 0)), world), ev.OrderValidated)
+    assert world.items.asked == [("SKU-1",)]
+
+
 async def test_a_line_that_is_no_longer_wanted_may_lack_its_sku() -> None:
     assert isinstance(await verdict(content(line(1, 1), replace(line(2, 0), sku=""))), ev.OrderValidated)
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from kept.simulator.config import CentreConfig, ChannelConfig, Delays, ErpConfig, WorldConfig
 from kept.simulator.faults import Behaviour, FaultPlan
 
+_POLL_EVERY_S = 60  # often enough to be seen in a demonstration
 # Ports of the world, in this order from `first_port` on.
 _PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse")
 
@@ -133,7 +134,8 @@ def _kept_toml(config: WorldConfig) -> str:
     parts = ["# A simulated world's kept.toml. Written by `kept simulate`."]
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
-        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}')
+        tempo = f"\npoll_every_s = {_POLL_EVERY_S}" if channel.type == "shopify" else ""
+        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():
         (timezone, cutoff), address, services = _CENTRES[name]

@@ -112,7 +112,7 @@ class Driver:
         accounts = sorted(self.config.channels)
         account = accounts[seq % len(accounts)]
         kind = self.config.channels[account].type
-        drafts = script(Luck(self.config.seed, self.config.behaviour), account, seq, self.config.delays, free=sale.free)
+        drafts = self._drafts(account, sale)
         external_id = external_id_of(kind, seq)
         number = f"#{1000 + seq}" if kind == "shopify" else f"IH{seq:07d}"
         cancelled = int(is_cancelled(drafts))
@@ -136,6 +136,22 @@ class Driver:
         )
         for draft in drafts:
             self._store(db, account, sale, draft, now_s)
+
+    def _drafts(self, account: str, sale: Sale) -> tuple[Draft, ...]:
+        luck = Luck(self.config.seed, self.config.behaviour)
+        return script(luck, account, sale.seq, self.config.delays, free=sale.free)
+
+    def stands(self, account: str, seq: int, made_at: float) -> tuple[Sale, Version]:
+        """The order as its channel has it now, whatever webhooks were sent of it, or lost."""
+        sale = make_sale(self.config.seed, seq, moment(made_at))
+        drafts = self._drafts(account, sale)
+        age_s = self.clock() - made_at
+        said = [
+            draft.version
+            for draft in drafts
+            if draft.flavour is Flavour.GOOD and (draft.name == "create" or draft.after_s <= age_s)
+        ]
+        return sale, max(said, key=lambda version: version.age_s)
 
     def _store(self, db: sqlite3.Connection, account: str, sale: Sale, draft: Draft, now_s: float) -> None:
         kind = self.config.channels[account].type

@@ -1,13 +1,16 @@
-"""The simulated shop's Admin API: GraphQL at one path, well enough to confirm shipments.
+"""The simulated shop's Admin API: GraphQL at one path, well enough to list orders and to confirm shipments.
 
-It tells the operation by its text and always answers with the whole shape, whatever was selected.
+It tells the operation by its first field and always answers with the whole shape, whatever was selected.
 Shopify has no idempotency key for fulfillmentCreate; asking twice ships twice, as far as pieces are left.
 """
 
 from __future__ import annotations
 
+import re
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from functools import partial
 from typing import Any
 
 import msgspec
@@ -19,8 +22,20 @@ from starlette.routing import Route
 from kept.simulator.confirmations import Fulfilment, confirmed_pieces, fulfilments_of, record_fulfilment
 from kept.simulator.driver import Driver
 from kept.simulator.party import Answer, Party, content_sha256, read_json
+from kept.simulator.payloads import iso, shopify_order, shopify_order_id
+from kept.simulator.shopify_nodes import connection, order_node, refund_node
 
 _PATH = "/admin/api/2026-10/graphql.json"
+_FIRST_FIELD = re.compile(r"\{\s*(\w+)")
+_UPDATED = re.compile(r"updated_at:(>=|<)'([^']+)'")
+_LISTED_AT_ONCE_MAX = 5
+# A sale's revisions carry times from 20 s before it was made to 17 s before: see `make_sale` and `Version.age_s`.
+_MADE_AFTER_PLACED_S = 20
+_AGE_S_MAX = 3
+
+
+# What an operation is about, and its work in the book.
+_Work = tuple[str, Callable[[sqlite3.Connection], Answer]]
 
 
 class GraphqlBody(msgspec.Struct):
@@ -50,22 +65,81 @@ class Shop:
     async def graphql(self, request: Request) -> Response:
         """One operation. A fault's key is the operation and its variables: GraphQL has no key of its own."""
         body, _ = await read_json(request, GraphqlBody)
+        found = _FIRST_FIELD.search(body.query)
+        field = found[1] if found else ""
+        serve = {
+            "order": self._serve_order,
+            "orders": self._serve_orders,
+            "refund": self._serve_refund,
+            "fulfillmentCreate": self._serve_create,
+        }.get(field)
+        prepared = serve(body.variables) if serve else None
+        if prepared is None:
+            return JSONResponse(_errors(f"{field or 'the document'!r} is not served, or its variables are missing"))
+        reference, apply = prepared
         key = content_sha256(body.variables)
-        if "mutation" in body.query and "fulfillmentCreate" in body.query:
-            given = next(_inputs(body.variables), None)
-            if given is None:
-                return JSONResponse(_errors("fulfillmentCreate needs its fulfillment as a variable"))
-            tracking = str((given.get("trackingInfo") or {}).get("number") or "")
-            return await self.party.answer(
-                request, "fulfillmentCreate", key=key, reference=tracking, apply=lambda db: self._create(db, given)
-            )
-        gid = next((value for value in _strings(body.variables) if "/Order/" in value), "")
-        if not gid:
-            return JSONResponse(_errors("only order(id:) and fulfillmentCreate are served, ids as variables"))
-        order_id = _number(gid)
-        return await self.party.answer(
-            request, "order", key=key, reference=order_id, apply=lambda db: self._order(db, order_id)
-        )
+        return await self.party.answer(request, field, key=key, reference=reference, apply=apply)
+
+    def _serve_order(self, variables: dict[str, Any]) -> _Work | None:
+        order_id = _number(_variable(variables, "/Order/"))
+        return (order_id, lambda db: self._order(db, order_id)) if order_id else None
+
+    def _serve_orders(self, variables: dict[str, Any]) -> _Work | None:
+        bounds = dict(_UPDATED.findall(str(variables.get("query", ""))))
+        if set(bounds) != {">=", "<"}:
+            return None
+        since, until = (datetime.fromisoformat(bounds[sign]) for sign in (">=", "<"))
+        after = str(variables.get("after") or "")
+        return "", lambda db: self._orders(db, since, until, after)
+
+    def _serve_refund(self, variables: dict[str, Any]) -> _Work | None:
+        gid = _variable(variables, "/Refund/")
+        return (_number(gid), lambda db: self._refund(db, gid)) if gid else None
+
+    def _serve_create(self, variables: dict[str, Any]) -> _Work | None:
+        given = next(_inputs(variables), None)
+        if given is None:
+            return None
+        tracking = str((given.get("trackingInfo") or {}).get("number") or "")
+        return tracking, partial(self._create, given=given)
+
+    # -------------------------------------------------------------- orders(query:), refund(id:)
+
+    def _orders(self, db: sqlite3.Connection, since: datetime, until: datetime, after: str) -> Answer:
+        """What changed in [since, until), oldest first. The cursor is the last order's time and number."""
+        rows = db.execute(
+            "SELECT seq, made_at FROM orders WHERE account = ? AND made_at >= ? AND made_at < ?",
+            (
+                self.party.name,
+                since.timestamp() + _MADE_AFTER_PLACED_S - _AGE_S_MAX - 1,
+                until.timestamp() + _MADE_AFTER_PLACED_S + 1,
+            ),
+        ).fetchall()
+        found = []
+        for seq, made_at in rows:
+            body = self._body(seq, made_at)
+            if iso(since) <= body["updated_at"] < iso(until):
+                found.append((f"{body['updated_at']}/{seq:09d}", body))
+        rest = sorted((each for each in found if each[0] > after), key=lambda each: each[0])
+        page = rest[:_LISTED_AT_ONCE_MAX]
+        nodes = [order_node(body, self._fulfilment_status(db, str(body["id"]))) for _, body in page]
+        more = len(rest) > len(page)
+        return _data({"orders": connection(nodes, page[-1][0] if page else "", more=more)})
+
+    def _refund(self, db: sqlite3.Connection, gid: str) -> Answer:
+        seq = (int(_number(gid)) - shopify_order_id(0)) // 1000
+        row = db.execute("SELECT made_at FROM orders WHERE account = ? AND seq = ?", (self.party.name, seq)).fetchone()
+        return _data({"refund": refund_node(self._body(seq, row[0]), gid) if row else None})
+
+    def _body(self, seq: int, made_at: float) -> dict[str, Any]:
+        return shopify_order(*self.driver.stands(self.party.name, seq, made_at))
+
+    def _fulfilment_status(self, db: sqlite3.Connection, order_id: str) -> str:
+        lines = self._fulfilment_order(db, order_id)["lineItems"]["nodes"]
+        left = sum(line["remainingQuantity"] for line in lines)
+        if left == sum(line["totalQuantity"] for line in lines):
+            return "UNFULFILLED"
+        return "PARTIALLY_FULFILLED" if left else "FULFILLED"
 
     # -------------------------------------------------------------- order(id:)
 
@@ -80,7 +154,7 @@ class Shop:
             "id": f"gid://shopify/Order/{order_id}",
             "legacyResourceId": order_id,
             "name": row[0],
-            "fulfillmentOrders": _connection([self._fulfilment_order(db, order_id)]),
+            "fulfillmentOrders": connection([self._fulfilment_order(db, order_id)]),
             "fulfillments": [_fulfilment(each) for each in fulfilments_of(db, account, order_id)],
         }
         return _data({"order": order, "node": order})
@@ -113,7 +187,7 @@ class Shop:
             "assignedLocation": {"name": "Main", "location": {"id": "gid://shopify/Location/1"}},
             "fulfillmentHolds": [],
             "supportedActions": [{"action": "CREATE_FULFILLMENT"}] if left else [],
-            "lineItems": _connection(nodes),
+            "lineItems": connection(nodes),
         }
 
     # -------------------------------------------------------------- fulfillmentCreate
@@ -167,13 +241,13 @@ def _strings(value: object) -> Iterator[str]:
             yield from _strings(inner)
 
 
+def _variable(variables: dict[str, Any], part: str) -> str:
+    """The first gid of a kind among the variables; "" without one."""
+    return next((value for value in _strings(variables) if part in value), "")
+
+
 def _number(gid: str) -> str:
     return gid.rpartition("/")[2]
-
-
-def _connection(nodes: list[dict[str, Any]]) -> dict[str, Any]:
-    page = {"hasNextPage": False, "hasPreviousPage": False, "startCursor": None, "endCursor": None}
-    return {"nodes": nodes, "edges": [{"cursor": node["id"], "node": node} for node in nodes], "pageInfo": page}
 
 
 def _fulfilment(made: Fulfilment) -> dict[str, Any]:
@@ -191,7 +265,7 @@ def _fulfilment(made: Fulfilment) -> dict[str, Any]:
         "status": "SUCCESS",
         "trackingInfo": [{"number": made.reference, "company": made.company, "url": None}],
         "totalQuantity": sum(made.pieces.values()),
-        "fulfillmentLineItems": _connection(lines),
+        "fulfillmentLineItems": connection(lines),
     }
 
 

@@ -4,12 +4,18 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
+from kept.connectors.channels.shopify.mapping import normalise
+from kept.connectors.channels.shopify.poll import ShopifyPoll
+from kept.connectors.http import HttpTarget
+from kept.domain.order import OrderContent
+from kept.ports import Incoming
 from kept.settings import resolve_secret
 from kept.simulator.audit_books import ChannelBook
 from kept.simulator.config import WorldConfig
@@ -190,3 +196,52 @@ async def test_an_unknown_channel_type_stops_the_world_at_once(make_world: World
     with pytest.raises(ValueError, match="bazaar"):
         async with channels_running(config):
             pass
+
+
+async def test_the_shop_lists_its_orders_as_its_webhooks_told_them(kept: Any, make_world: WorldMaker) -> None:
+    config = make_world(kept_url=kept.url, rate=1000, count=200, behaviour=replace(CALM, edits=0.5, pending=0.5))
+    token = resolve_secret(config.channels["shop"].token).reveal()
+    now = datetime.now(UTC)
+    async with channels_running(config) as ports:
+        await kept.until(lambda hooks: {"orders/create"} <= {hook.headers.get("x-shopify-topic") for hook in hooks})
+        shop = HttpTarget(
+            "channel:shop",
+            f"http://127.0.0.1:{ports['shop']}",
+            timeout_s=10,
+            requests_at_once=2,
+            headers={"x-shopify-access-token": token},
+        )
+        try:
+            told: dict[str, OrderContent] = {}
+            listed: dict[str, OrderContent] = {}
+            while told != listed or len(told) < 100:  # bounded by the suite's time limit
+                told |= newest(hook for hook in kept.hooks if hook.account == "shop")
+                listed = await all_listed(ShopifyPoll(shop), now)
+        finally:
+            await shop.aclose()
+    assert any(json.loads(hook.body).get("refunds") for hook in kept.hooks)
+
+
+def newest(hooks: Iterable[Any]) -> dict[str, OrderContent]:
+    """The newest revision of each order among webhooks."""
+    found: dict[str, OrderContent] = {}
+    for hook in hooks:
+        order = normalise("shop", Incoming(hook.headers, hook.body), datetime.now(UTC))
+        assert order is not None
+        if order.external_id not in found or found[order.external_id].revision < order.revision:
+            found[order.external_id] = order
+    return found
+
+
+async def all_listed(poll: ShopifyPoll, now: datetime) -> dict[str, OrderContent]:
+    found: dict[str, OrderContent] = {}
+    cursor = ""
+    while True:
+        page = await poll.changed(now - timedelta(hours=1), now + timedelta(hours=1), cursor)
+        for each in page.orders:
+            order = normalise("shop", Incoming(each.headers, each.body), datetime.now(UTC))
+            assert order is not None  # one that changed meanwhile may come again, newer
+            found[order.external_id] = order
+        if not page.next_cursor:
+            return found
+        cursor = page.next_cursor

@@ -46,7 +46,13 @@ class ChannelSettings:
     timeout_s: float = 10.0  # below the lease, so that an answer always comes before a reclaim
     requests_at_once: int = 16  # a bulkhead: one slow party can't take every connection
     skus_mapped: bool = False  # every SKU needs a mapping (`kept skus import`); otherwise an unmapped one is ours
+    location: str = ""  # where the channel keeps the stock that we push, by its own id; empty: its only location
     poll_every_s: float = 300.0  # how often to ask for what no message brought; 0: never
+    token_url: str = ""  # where access tokens are fetched, if not at the vendor's usual place
+    client_id: str = ""  # of our application at the vendor, where tokens are fetched with it
+    client_secret: str = ""
+    seller_id: str = ""  # the vendor's id of the account, where its addresses need it
+    marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
 
 
 @dataclass(frozen=True, slots=True)

@@ -45,6 +45,7 @@ class ChannelSettings:
     token: str = ""
     timeout_s: float = 10.0  # below the lease, so that an answer always comes before a reclaim
     requests_at_once: int = 16  # a bulkhead: one slow party can't take every connection
+    cancel_on_request: bool = True  # grant a buyer's request to cancel the whole order while nothing has shipped
     skus_mapped: bool = False  # every SKU needs a mapping (`kept skus import`); otherwise an unmapped one is ours
     location: str = ""  # where the channel keeps the stock that we push, by its own id; empty: its only location
     poll_every_s: float = 300.0  # how often to ask for what no message brought; 0: never

@@ -31,6 +31,7 @@ def register(app: typer.Typer) -> None:
     app.add_typer(dead, name="dead")
     stock = typer.Typer(no_args_is_help=True, help="Stock by centre and SKU.")
     stock.command("list")(list_stock)
+    stock.command("offers")(list_offers)
     app.add_typer(stock, name="stock")
     skus = typer.Typer(no_args_is_help=True, help="What channels' SKUs are in ours.")
     skus.command("import")(import_skus)
@@ -138,6 +139,16 @@ def list_stock(as_json: Json = False) -> None:
 
     rows = with_database(lambda database: StockRooms(database).levels())
     print_rows(rows, ("centre", "sku", "on_hand", "reserved", "available", "as_of"), as_json)
+
+
+def list_offers(
+    account: Annotated[str | None, typer.Option(help="Of one channel account only.")] = None, as_json: Json = False
+) -> None:
+    """List what channels were last told that they may sell, and what they would not take."""
+    from kept.store.stock_offers import StockOffers
+
+    rows = with_database(lambda database: StockOffers(database).listed(account))
+    print_rows(rows, ("account", "sku", "told", "refused", "reason", "told_at"), as_json)
 
 
 def import_skus(

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.inhouse.client import InhouseConfirm
-from kept.connectors.channels.inhouse.mapping import messages_of_file, normalise
+from kept.connectors.channels.inhouse.files import messages_of_file
+from kept.connectors.channels.inhouse.mapping import normalise
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import bearer, webhook_secrets
 from kept.connectors.signatures import StandardVerify, standard_identity

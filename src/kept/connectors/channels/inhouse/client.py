@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kept.connectors.channels.inhouse import mapping
+from kept.connectors.channels.inhouse import telling
 from kept.connectors.http import HttpTarget, Request
 from kept.connectors.wire import segment
 from kept.ports import ChannelShipment, Confirmation
@@ -21,10 +21,10 @@ class InhouseConfirm:
         if not any(package.lines for package in confirmation.packages):
             return ChannelShipment("")
         path = f"/orders/{segment(confirmation.channel_order_id)}/shipments"
-        request = Request("POST", path, json=mapping.shipment_json(confirmation), key=key)
-        return await self._target.call(request, mapping.shipment)
+        request = Request("POST", path, json=telling.shipment_json(confirmation), key=key)
+        return await self._target.call(request, telling.shipment)
 
     async def find(self, confirmation: Confirmation) -> ChannelShipment | None:
         order, reference = segment(confirmation.channel_order_id), segment(confirmation.fulfilment_ref)
         request = Request("GET", f"/orders/{order}/shipments/{reference}")
-        return await self._target.look_up(request, mapping.shipment)
+        return await self._target.look_up(request, telling.shipment)

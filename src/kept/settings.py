@@ -53,6 +53,7 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
 
 
 @dataclass(frozen=True, slots=True)

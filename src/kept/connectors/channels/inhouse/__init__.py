@@ -1,4 +1,4 @@
-"""In-house systems: orders in our own JSON, signed by Standard Webhooks; shipments told under a key."""
+"""In-house systems: orders in our own JSON, by signed webhook (Standard Webhooks) or REST; shipments under a key."""
 
 from __future__ import annotations
 
@@ -7,9 +7,9 @@ from kept.connectors.channels.inhouse.client import InhouseConfirm
 from kept.connectors.channels.inhouse.files import messages_of_file
 from kept.connectors.channels.inhouse.mapping import normalise
 from kept.connectors.http import HttpTargets
-from kept.connectors.secrets import bearer, webhook_secrets
-from kept.connectors.signatures import StandardVerify, standard_identity
-from kept.ports import Channel
+from kept.connectors.secrets import bearer, tokens, webhook_secrets
+from kept.connectors.signatures import BearerVerify, NoSignature, StandardVerify, standard_identity
+from kept.ports import Channel, Verify
 from kept.settings import ChannelSettings
 
 
@@ -30,11 +30,19 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         confirm = InhouseConfirm(target)
     return Channel(
         account=name,
-        verify=StandardVerify(webhook_secrets(f"channels.{name}.webhook_secrets", settings.webhook_secrets)),
+        verify=_verify(name, settings),
         identify=standard_identity,
         normalise=normalise,
         confirm=confirm,
+        admit=BearerVerify(tokens(f"channels.{name}.intake_tokens", settings.intake_tokens)),
     )
+
+
+def _verify(name: str, settings: ChannelSettings) -> Verify:
+    """Whoever is given tokens to post with needs no secret to sign with."""
+    if settings.intake_tokens and not settings.webhook_secrets:
+        return NoSignature()
+    return StandardVerify(webhook_secrets(f"channels.{name}.webhook_secrets", settings.webhook_secrets))
 
 
 TYPE = ChannelType(build, normalise, messages_of_file)

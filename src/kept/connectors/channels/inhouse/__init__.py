@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from kept.connectors.channel_type import ChannelType
-from kept.connectors.channels.inhouse.client import InhouseConfirm
+from kept.connectors.channels.inhouse.client import InhouseAcknowledge, InhouseCancel, InhouseConfirm, InhouseStock
 from kept.connectors.channels.inhouse.files import messages_of_file
 from kept.connectors.channels.inhouse.mapping import normalise
 from kept.connectors.http import HttpTargets
@@ -14,27 +16,33 @@ from kept.settings import ChannelSettings
 
 
 def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:
-    """The in-house account `name` of kept.toml; without a base_url there is nobody to tell of shipments.
+    """The in-house account `name` of kept.toml; without a base_url there is nobody to tell anything.
 
     Raises SettingsError for a missing secret.
     """
-    confirm = None
-    if settings.base_url:
-        target = targets.open(
-            f"channel:{name}",
-            settings.base_url,
-            timeout_s=settings.timeout_s,
-            requests_at_once=settings.requests_at_once,
-            headers=bearer(f"channels.{name}.token", settings.token),
-        )
-        confirm = InhouseConfirm(target)
-    return Channel(
+    channel = Channel(
         account=name,
         verify=_verify(name, settings),
         identify=standard_identity,
         normalise=normalise,
-        confirm=confirm,
+        confirm=None,
         admit=BearerVerify(tokens(f"channels.{name}.intake_tokens", settings.intake_tokens)),
+    )
+    if not settings.base_url:
+        return channel
+    target = targets.open(
+        f"channel:{name}",
+        settings.base_url,
+        timeout_s=settings.timeout_s,
+        requests_at_once=settings.requests_at_once,
+        headers=bearer(f"channels.{name}.token", settings.token),
+    )
+    return replace(
+        channel,
+        confirm=InhouseConfirm(target),
+        acknowledge=InhouseAcknowledge(target),
+        cancel=InhouseCancel(target),
+        push_stock=InhouseStock(target, settings.location),
     )
 
 

@@ -121,9 +121,3 @@ class OrderBody(msgspec.Struct, forbid_unknown_fields=True):
     acknowledge_by: Moment | None = None
     refunded: Charge = "0"
     phone: Text = ""
-
-
-class ShipmentBody(msgspec.Struct):
-    """The in-house system's answer to being told of a shipment."""
-
-    shipment_id: str

@@ -20,6 +20,7 @@ from kept.engine.streams import Streams, connect
 from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
 from kept.processes.assembly import utc_now
+from kept.processes.file_drop import dropped_files
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
 from kept.store.database import Database
@@ -172,18 +173,19 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """Poll until SIGTERM or SIGINT."""
+    """Poll, and take dropped files, until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
-    async with _poller(settings) as poller:
-        polling, stop = asyncio.create_task(poller.run()), asyncio.create_task(stopping.wait())
+    async with _poller(settings) as poller, dropped_files(settings) as drops:
+        stop = asyncio.create_task(stopping.wait())
+        # With nothing to poll or to watch it just stays, as the supervisor expects of a process.
+        working = [asyncio.create_task(each.run()) for each in (poller, drops) if each.accounts]
         log.info("poller.started")
-        if not poller.accounts:
-            await stop  # nothing to poll; the supervisor expects a process that stays
-        await asyncio.wait({polling, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (polling, stop):
+        await asyncio.wait({stop, *working}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (stop, *working):
             task.cancel()
-        await polling  # what broke it is for the supervisor to see
+        for task in working:
+            await task  # what broke it is for the supervisor to see
 
 
 async def back_fill(

@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.inhouse.client import InhouseAcknowledge, InhouseCancel, InhouseConfirm, InhouseStock
-from kept.connectors.channels.inhouse.files import messages_of_file
+from kept.connectors.channels.inhouse.files import messages_of_file, read_file
 from kept.connectors.channels.inhouse.mapping import normalise
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import bearer, tokens, webhook_secrets
@@ -47,10 +47,10 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
 
 
 def _verify(name: str, settings: ChannelSettings) -> Verify:
-    """Whoever is given tokens to post with needs no secret to sign with."""
-    if settings.intake_tokens and not settings.webhook_secrets:
+    """Whoever has tokens to post with, or a folder to drop files into, needs no secret to sign with."""
+    if (settings.intake_tokens or settings.drop_folder) and not settings.webhook_secrets:
         return NoSignature()
     return StandardVerify(webhook_secrets(f"channels.{name}.webhook_secrets", settings.webhook_secrets))
 
 
-TYPE = ChannelType(build, normalise, messages_of_file)
+TYPE = ChannelType(build, normalise, messages_of_file, read_file)

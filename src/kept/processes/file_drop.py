@@ -286,15 +286,22 @@ def reader_of(business: Business, account: str) -> ReadOrderFile:
     return kind.read_file
 
 
+def folders_of(business: Business) -> dict[str, Path]:
+    """The drop folders by account. Raises SettingsError for a path that can't be one, or a type that reads no files."""
+    named = {name: Path(each.drop_folder) for name, each in business.channels.items() if each.drop_folder}
+    for name, folder in named.items():
+        reader_of(business, name)
+        if not folder.is_absolute():
+            raise SettingsError(f"channels.{name}.drop_folder is {str(folder)!r}; give an absolute path")
+    return named
+
+
 @contextlib.asynccontextmanager
 async def dropped_files(settings: Settings) -> AsyncIterator[DroppedFiles]:
     """The drop folders that the settings name. Raises SettingsError for one that can't be."""
-    named = {name: each.drop_folder for name, each in settings.business.channels.items() if each.drop_folder}
-    for name, folder in named.items():
-        if not Path(folder).is_absolute():
-            raise SettingsError(f"channels.{name}.drop_folder is {folder!r}; give an absolute path")
-    async with _intakes(settings, list(named)) as intakes:
-        yield DroppedFiles({name: DropFolder(intakes[name], Path(folder)) for name, folder in named.items()})
+    folders = folders_of(settings.business)
+    async with _intakes(settings, list(folders)) as intakes:
+        yield DroppedFiles({name: DropFolder(intakes[name], folder) for name, folder in folders.items()})
 
 
 async def import_files(settings: Settings, account: str, paths: Sequence[Path]) -> list[dict[str, Any]]:

@@ -14,6 +14,7 @@ import pytest
 
 from kept.store.database import Database
 from kept.store.loading import Orders
+from tests.integration.api import bad_bodies
 from tests.integration.api.normalising import all_messages_ended, normalising
 from tests.integration.api.serving import Api, Reply, serving_api, settings_for
 from tests.integration.api.serving import own_order as new_order
@@ -121,12 +122,15 @@ async def test_what_can_not_be_read_is_422_with_its_place_and_is_kept_for_a_pers
     assert await value_of(database, "SELECT code FROM dead_letters") == "bad_message"
 
 
-async def test_an_order_in_an_envelope_is_taken(api: Api) -> None:
+async def test_an_order_in_an_envelope_is_taken(api: Api, database: Database) -> None:
     order = orjson.loads(own_order())
     event = {"specversion": "1.0", "id": "e", "source": "/shop", "type": "order.placed", "data": order}
     headers = {**bearing(), "content-type": "application/cloudevents+json; charset=utf-8"}
     answer = await post(api, orjson.dumps(event), headers)
     assert (answer.status_code, answer.json()["order"]) == (202, order["id"])
+    async with normalising(api):
+        await all_messages_ended(api)
+    assert await value_of(database, "SELECT external_id FROM orders") == order["id"]
 
 
 @pytest.mark.parametrize(
@@ -296,3 +300,30 @@ async def test_only_the_account_itself_may_ask(api: Api) -> None:
     assert_problem(await ask(api, "A-1", account="shop"), 404)
     for order in ("nothing", "%00", "a%2Fb", "x" * 300, "%ff"):
         assert_problem(await ask(api, order), 404)
+
+
+async def test_an_order_whose_id_is_no_plain_word_is_found_where_the_answer_says(api: Api) -> None:
+    order = {**orjson.loads(own_order()), "id": "2026/11 #7?ü"}
+    posted = await post(api, orjson.dumps(order))
+    assert posted.status_code == 202
+    async with normalising(api):
+        await all_messages_ended(api)
+    answer = await api.client.get(posted.headers["location"], headers=bearing(None))
+    assert (answer.status_code, answer.json()["order"]) == (200, order["id"])
+
+
+# ------------------------------------------------------------------ bad bodies
+
+
+async def test_every_recorded_bad_body_is_kept_and_refused_with_a_place(api: Api, database: Database) -> None:
+    bodies = [*bad_bodies.json_test_suite(), *bad_bodies.files(), *bad_bodies.values()]
+    usable = [body for _, body in bodies if len(body) <= 100_000]
+    assert len(usable) > 500
+    for start in range(0, len(usable), 50):
+        group = list(enumerate(usable[start : start + 50], start=start))
+        answers = await asyncio.gather(*(post(api, body, bearing(f"k-{number}")) for number, body in group))
+        for (_, body), answer in zip(group, answers, strict=True):
+            problem = assert_problem(answer, 422)
+            assert problem["code"] == "unreadable"
+            assert problem["where"], body[:200]
+    assert await kept_messages(database) == len(usable)

@@ -84,6 +84,15 @@ async def test_a_process_that_is_killed_between_two_commits_is_gone_on_with(
     assert await value_of(database, "SELECT count(*) FROM deliveries") == 450
 
 
+async def test_a_check_finds_a_drop_folder_that_is_not_there(importing: Kept, tmp_path: Path) -> None:
+    config, folder = tmp_path / "office.toml", tmp_path / "drop"
+    config.write_text(f"[channels.office]\ntype = 'inhouse'\ndrop_folder = '{folder}'\n", encoding="utf-8")
+    without = await importing("check", "--config", str(config))
+    assert (without.code, f"drop_folder of office: {folder} can't be read" in without.err) == (1, True)
+    folder.mkdir()
+    assert (await importing("check", "--config", str(config))).code == 0
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

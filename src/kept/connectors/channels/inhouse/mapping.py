@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
-from dataclasses import replace
 from datetime import datetime
 
 from kept.connectors import strict_json
@@ -15,6 +14,7 @@ from kept.connectors.wire import LINES_MAX, QUANTITY_MAX, address_of, convert, m
 from kept.domain.money import MoneyError, exponent, to_minor
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.domain.skus import Component, exploded
+from kept.domain.values import changed
 from kept.ports import BadMessage, Incoming
 
 _ROOT = "$"
@@ -76,20 +76,23 @@ def _numbered(order: OrderBody, currency: str) -> tuple[OrderLine, ...]:
     lines: list[OrderLine] = []
     for index, body in enumerate(order.lines):
         where = f"$.lines[{index}]"
-        line = _line(body, currency, where)
-        line = replace(line, cancel_requested=order.cancel_requested or body.cancel_requested)
-        lines.extend(_taken_apart(line, body.kit, where) if body.kit else (line,))
+        line = _line(len(lines) + 1, body, order, currency, where)
+        if body.kit:
+            parts = enumerate(_taken_apart(line, body.kit, where), start=line.line_no)
+            lines.extend(changed(part, line_no=number) for number, part in parts)
+        else:
+            lines.append(line)
         if len(lines) > LINES_MAX:
             raise BadMessage(f"with the parts of its kits the order has more than {LINES_MAX} lines", where=where)
-    return tuple(replace(line, line_no=number) for number, line in enumerate(lines, start=1))
+    return tuple(lines)
 
 
-def _line(line: LineBody, currency: str, where: str) -> OrderLine:
+def _line(number: int, line: LineBody, order: OrderBody, currency: str, where: str) -> OrderLine:
     if line.cancelled_quantity > line.quantity:
         text = f"{line.cancelled_quantity} cancelled of {line.quantity} ordered"
         raise BadMessage(text, where=where + ".cancelled_quantity")
     return OrderLine(
-        line_no=0,  # given when kits are taken apart
+        line_no=number,
         external_id=line.id,
         sku=line.sku,
         title=line.title,
@@ -100,6 +103,7 @@ def _line(line: LineBody, currency: str, where: str) -> OrderLine:
         requires_shipping=line.requires_shipping,
         weight_g=line.weight_g,
         gift=line.gift,
+        cancel_requested=order.cancel_requested or line.cancel_requested,
     )
 
 
@@ -129,11 +133,14 @@ def _address(order: OrderBody) -> Address | None:
     if order.ship_to is None:
         return None
     address = address_of(order.ship_to)
-    return replace(address, phone=_phone(address.phone or order.phone))
+    phone = _phone(address.phone or order.phone)
+    return address if phone == address.phone else changed(address, phone=phone)
 
 
 def _phone(text: str) -> str:
     """An international number in E.164; any other as it was written, since only its country knows its form."""
+    if not text.startswith("+"):
+        return text
     compact = _PHONE_SEPARATORS.sub("", text)
     return compact if _E164.fullmatch(compact) else text
 
@@ -156,6 +163,8 @@ def _currency(code: str) -> str:
 
 
 def _minor(amount: str, currency: str, where: str) -> int:
+    if amount == "0":  # what is left out: half of all amounts
+        return 0
     try:
         return to_minor(amount, currency)
     except MoneyError as error:

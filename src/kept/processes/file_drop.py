@@ -134,6 +134,8 @@ class DropFolder:
                 return
             except OSError as error:
                 log.warning("file_drop.failed", account=self._intake.account, file=path.name, error=error.strerror)
+            except Exception as error:  # a file that breaks its reader must not stop the others, or the polls
+                log.error("file_drop.broken", account=self._intake.account, file=path.name, exc_info=error)
 
     def _looks(self) -> Iterator[tuple[Path, _Look]]:
         """Regular files with a suffix that we take, and what was set aside and not finished.

@@ -11,6 +11,8 @@ from typing import Any
 
 import orjson
 import pytest
+import yaml
+from jsonschema import Draft202012Validator
 
 from kept.store.database import Database
 from kept.store.loading import Orders
@@ -58,10 +60,23 @@ async def post(api: Api, body: bytes, headers: Mapping[str, str] | None = None) 
     return await api.client.post(ORDERS, headers=dict(headers or bearing()), content=body)
 
 
+def fits(schema: str, value: object) -> None:
+    """Raises ValidationError for an answer that is not as the published contract has it."""
+    Draft202012Validator({**components()["schemas"][schema], "components": components()}).validate(value)
+
+
+@cache
+def components() -> dict[str, Any]:
+    contract = Path(__file__).parents[3] / "docs" / "contracts" / "inhouse.openapi.yaml"
+    found: dict[str, Any] = yaml.safe_load(contract.read_text(encoding="utf-8"))["components"]
+    return found
+
+
 def assert_problem(answer: Reply, status: int) -> dict[str, Any]:
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"] == "application/problem+json"
     body: dict[str, Any] = answer.json()
+    fits("KeptProblem", body)
     assert body["status"] == status
     assert body["correlation_id"] == answer.headers["x-correlation-id"]
     return body
@@ -79,6 +94,7 @@ async def test_a_posted_order_is_in_the_inbox_when_it_is_answered(api: Api, data
     answer = await post(api, body)
     assert answer.status_code == 202
     receipt = answer.json()
+    fits("Receipt", receipt)
     order_id = orjson.loads(body)["id"]
     (row,) = await fetch(database, "SELECT * FROM inbox")
     assert (row["id"], row["source"], row["external_key"]) == (receipt["receipt"], "inhouse", "rest:k-1")
@@ -198,7 +214,10 @@ async def test_with_postgresql_down_it_is_503_and_the_post_repeated_is_kept_once
 
 def results_of(answer: Reply) -> list[dict[str, Any]]:
     assert answer.headers["content-type"] == "application/x-ndjson"
-    return [orjson.loads(line) for line in answer.content.splitlines()]
+    results = [orjson.loads(line) for line in answer.content.splitlines()]
+    for result in results:
+        fits("LineResult", result)
+    return results
 
 
 async def test_each_line_of_a_batch_is_a_message_of_its_own(api: Api, database: Database) -> None:
@@ -259,6 +278,7 @@ async def test_a_posted_order_can_be_asked_after_by_the_senders_id(api: Api) -> 
     answer = await api.client.get(posted.headers["location"], headers=bearing(None))
     assert answer.status_code == 200
     standing = answer.json()
+    fits("Standing", standing)
     order = orjson.loads(own_order())
     assert (standing["order"], standing["number"]) == (order["id"], order["number"])
     assert (standing["state"], standing["concern"], standing["shipments"]) == ("received", None, [])
@@ -278,6 +298,7 @@ async def test_a_shipped_order_tells_its_packages_in_the_senders_line_ids(api: A
     assert from_outside.status_code == 404  # it is another account's
     await value_of(database, "UPDATE orders SET account = 'inhouse' WHERE id = $1", order.id)
     standing = (await ask(api, content.external_id)).json()
+    fits("Standing", standing)
     assert standing["state"] == "complete"
     assert [line["shipped"] for line in standing["lines"]] == [2, 1]
     (shipment,) = standing["shipments"]

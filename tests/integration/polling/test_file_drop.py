@@ -229,6 +229,21 @@ async def test_a_file_that_can_not_be_moved_hinders_no_other(drop: Drop) -> None
     assert drop.files() == ["done/b.ndjson", "failed/a.ndjson", "failed/a.ndjson.errors.csv"]
 
 
+async def test_a_file_that_breaks_its_reader_hinders_no_other(drop: Drop) -> None:
+    def breaking(name: str, body: bytes) -> FileReading:
+        if name == "a.csv":
+            raise ZeroDivisionError(name)
+        return read_file(name, body)
+
+    drop.intake = FileIntake("inhouse", breaking, Inbox(drop.database), drop.bell, utc_now)
+    drop.restart()
+    drop.put("a.csv", b"order_id")
+    drop.put("b.ndjson", ndjson("A-1"))
+    await drop.settle()
+    assert await drop.taken() == ["A-1"]
+    assert len(drop.files()) == 2  # the broken one stays, for the reader to be mended
+
+
 async def test_a_folder_that_is_not_there_is_waited_for(drop: Drop) -> None:
     drop.path.rmdir()
     await drop.settle()

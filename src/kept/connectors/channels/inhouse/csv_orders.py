@@ -48,7 +48,7 @@ def read_csv(text: str) -> FileReading:
     """What a CSV file says."""
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=_separator(text), strict=True)
     try:
-        header = [name.strip() for name in next(reader, [])]
+        header = [name.strip().lower() for name in next(reader, [])]
     except csv.Error as error:
         return FileReading((), [BadCell(1, "", "", "", f"the header can't be read: {error}", "put the quotes right")])
     wrong = list(_wrong_header(header))
@@ -71,7 +71,7 @@ def _separator(text: str) -> str:
     head = text.partition("\n")[0]
 
     def known(separator: str) -> int:
-        return sum(name.strip(' "\r') in COLUMNS for name in head.split(separator))
+        return sum(name.strip(' "\r').lower() in COLUMNS for name in head.split(separator))
 
     return max(_SEPARATORS, key=known)
 

@@ -115,6 +115,11 @@ def test_a_quoted_text_may_hold_separators_quotes_and_new_lines_and_lines_are_co
     assert places(reading) == [(4, "quantity", "x")]
 
 
+def test_a_header_may_be_in_capitals() -> None:
+    head, rows = written({**ROW, **ADDRESS}).split(b"\r\n", 1)
+    assert len(read_file("a.csv", head.upper() + b"\r\n" + rows).orders) == 1
+
+
 def test_empty_rows_are_passed_over() -> None:
     body = written(ROW) + b",,,,,,,,,,,\r\n\r\n" + written({**ROW, "order_id": "A-2"}).split(b"\r\n", 1)[1]
     assert [each.row for each in read_file("a.csv", body).orders] == [2, 5]

@@ -5,6 +5,7 @@ idempotency key and the correlation id; each failure of the wire becomes one of 
 
 What a failure means for a call that changes something (POST, PUT, PATCH, DELETE):
 - surely not done: no connection, 429, 503, a refusal (4xx)      -> TemporaryFault or PermanentFault
+- surely not done, and neither would another call: 401, 403      -> AccessRefused
 - no telling: timeout or cut after sending, unreadable 2xx, 5xx  -> UnknownResult
 For a call that changes nothing, "no telling" is a TemporaryFault.
 """
@@ -17,15 +18,17 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from http import HTTPStatus
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlencode
 
 import httpx2
 import msgspec
 import orjson
 
 from kept.connectors import strict_json
-from kept.connectors.answers import UnexpectedAnswer, problem_of, retry_after_s
+from kept.connectors.answers import UnexpectedAnswer
 from kept.connectors.circuit import Circuit
+from kept.connectors.refusals import WHO_ARE_YOU, phrase, refusal, says_it_is_broken
 from kept.domain.keys import traceparent
 from kept.observe.correlation import Call, correlation_id, new_correlation_id, record_call
 from kept.ports import BadMessage, CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
@@ -44,16 +47,22 @@ _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, htt
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """One call to make. `name` stands for it in logs where the path does not say it (GraphQL, long ids)."""
+    """One call to make, with one body at most: `json`, `form` or `content` (whose type `headers` give).
+
+    `name` stands for it in logs where the path does not say it (GraphQL, long ids).
+    """
 
     method: str
     path: str
     json: object = None
+    form: Mapping[str, str] | None = None
+    content: bytes | None = None
     params: Mapping[str, str] | None = None
     key: str | None = None  # our idempotency key
     name: str = ""
     reads_only: bool = False  # a POST that changes nothing: a query
-    headers: Mapping[str, str] | None = None  # of this call alone: an access token that changes by the hour
+    headers: Mapping[str, str] | None = None  # of this call alone
+    bodiless: bool = False  # a 2xx says all there is to say; what comes with it is not read
 
     @property
     def operation(self) -> str:
@@ -63,6 +72,14 @@ class Request:
     def changes(self) -> bool:
         """Whether the target may be different afterwards."""
         return self.method != "GET" and not self.reads_only
+
+    def body(self) -> tuple[bytes | None, str]:
+        """What is sent, and its media type; "" where `headers` give it or nothing is sent."""
+        if self.json is not None:
+            return orjson.dumps(self.json), "application/json"
+        if self.form is not None:
+            return urlencode(self.form).encode(), "application/x-www-form-urlencoded"
+        return self.content, ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,6 +97,19 @@ class Refused:
 ReadRefusal = Callable[[Refused], Fault | None]
 
 
+class Authorise(Protocol):
+    """Gives each call what proves who we are, where that is more than a header that never changes."""
+
+    async def headers(self, request: Request) -> Mapping[str, str]:
+        """Raises the faults of a read: nothing was sent of the call itself."""
+        ...
+
+    def is_over(self, refused: Refused, given: Mapping[str, str]) -> bool:
+        """Whether a call was refused because what `headers` had `given` is no longer good; then it is not given
+        again, and the call is sent once more."""
+        ...
+
+
 @dataclass(slots=True)
 class _Reply:
     """What came back: no status until there was a status line."""
@@ -93,13 +123,16 @@ class _Reply:
         """Whether the status says all by itself, though the body behind it was cut: any but a 2xx."""
         return self.status is not None and not 200 <= self.status < 300
 
+    def clear(self) -> None:
+        self.status, self.headers, self.body = None, {}, b""
+
 
 class HttpTarget:
     """One system outside, from one process: `name` is "erp:main", "centre:east", "channel:shop".
 
     `timeout_s` bounds a call from its place in the bulkhead to the last byte of its answer;
-    `requests_at_once` is the bulkhead. `read_refusal` knows the vendor's own error codes. `clock` gives monotonic
-    seconds, `now` the time of day; `transport` stands in for the network in tests.
+    `requests_at_once` is the bulkhead. `read_refusal` knows the vendor's own error codes, `authorise` its access
+    tokens. `clock` gives monotonic seconds, `now` the time of day; `transport` stands in for the network in tests.
     """
 
     def __init__(
@@ -111,6 +144,7 @@ class HttpTarget:
         requests_at_once: int,
         headers: Mapping[str, str],
         read_refusal: ReadRefusal | None = None,
+        authorise: Authorise | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         transport: httpx2.AsyncBaseTransport | None = None,
@@ -122,6 +156,7 @@ class HttpTarget:
         self._requests_at_once = requests_at_once
         self._headers = {"accept": "application/json", "accept-encoding": "identity", **headers}
         self._read_refusal = read_refusal
+        self._authorise = authorise
         self._clock = clock
         self._now = now
         self._transport = transport
@@ -156,7 +191,7 @@ class HttpTarget:
         try:
             await self._take_place()
             try:
-                await self._ask(request, reply)
+                await self._ask_as_ourselves(request, reply)
             finally:
                 self._places.release()
             return read(reply)
@@ -203,7 +238,7 @@ class HttpTarget:
             )
         return self._client
 
-    def _headers_of(self, request: Request) -> dict[str, str]:
+    def _headers_of(self, request: Request, media_type: str) -> dict[str, str]:
         correlation = correlation_id.get() or new_correlation_id()
         headers = {
             "x-correlation-id": correlation,
@@ -211,19 +246,33 @@ class HttpTarget:
         }
         if request.key is not None:
             headers["idempotency-key"] = request.key
-        if request.json is not None:
-            headers["content-type"] = "application/json"
+        if media_type:
+            headers["content-type"] = media_type
         return headers | dict(request.headers or {})
 
     # -------------------------------------------------------------- on the wire
 
-    async def _ask(self, request: Request, reply: _Reply) -> None:
+    async def _ask_as_ourselves(self, request: Request, reply: _Reply) -> None:
+        """Ask; if the target says that our access token is over, once more with a new one."""
+        if self._authorise is None:
+            await self._ask(request, reply, {})
+            return
+        given = await self._authorise.headers(request)
+        await self._ask(request, reply, given)
+        if reply.status in WHO_ARE_YOU:
+            refused = Refused(self.name, request, reply.status, reply.headers, reply.body)
+            if self._authorise.is_over(refused, given):
+                given = await self._authorise.headers(request)
+                reply.clear()
+                await self._ask(request, reply, given)
+
+    async def _ask(self, request: Request, reply: _Reply, given: Mapping[str, str]) -> None:
         """Send and receive, within circuit and deadline. Raises for what left us without a usable status."""
         permit = self.circuit.admit()
         down: bool | None = None
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._exchange(request, reply)
+                await self._exchange(request, reply, given)
             down = reply.status is None or reply.status >= 500
         except _NOT_SENT as exc:
             down = True
@@ -245,14 +294,15 @@ class HttpTarget:
             else:
                 self.circuit.settle(permit, down=down)
 
-    async def _exchange(self, request: Request, reply: _Reply) -> None:
+    async def _exchange(self, request: Request, reply: _Reply, given: Mapping[str, str]) -> None:
         client = self._opened()
+        content, media_type = request.body()
         outgoing = client.build_request(
             request.method,
             self._base_url + request.path,
             params=request.params,
-            headers=self._headers_of(request),
-            content=None if request.json is None else orjson.dumps(request.json),
+            headers=self._headers_of(request, media_type) | dict(given),
+            content=content,
         )
         response = await client.send(outgoing, stream=True)
         try:
@@ -275,6 +325,8 @@ class HttpTarget:
         assert status is not None, "_ask raises where there was no status"
         if not 200 <= status < 300:
             raise self._refusal(request, reply, status)
+        if request.bodiless:
+            return expected(None)
         encoding = reply.headers.get("content-encoding", "identity").lower()
         try:
             if encoding != "identity":
@@ -291,18 +343,9 @@ class HttpTarget:
             fault = self._read_refusal(Refused(self.name, request, status, reply.headers, reply.body))
             if fault is not None:
                 return fault
-        answered = f"{_phrase(status)} to {request.operation}"
-        if status in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
-            wait_s = retry_after_s(reply.headers.get("retry-after", ""), self._now())
-            return TemporaryFault(f"{self.name} answered {answered}", retry_after_s=wait_s)
-        if status >= 500 or status == HTTPStatus.REQUEST_TIMEOUT:
-            return self._no_telling(request, f"it answered {_phrase(status)}")
-        if status < 400:
-            text = f"{self.name} answered {answered}; give the final address as base_url"
-            return PermanentFault(text, code=f"http_{status}")
-        code, detail = problem_of(reply.body)
-        text = f"{self.name} refused: {answered}" + (f": {detail}" if detail else "")
-        return PermanentFault(text, code=code or f"http_{status}")
+        if says_it_is_broken(status):
+            return self._no_telling(request, f"it answered {phrase(status)}")
+        return refusal(self.name, request.operation, status, reply.headers, reply.body, self._now())
 
     def _no_telling(self, request: Request, text: str) -> Fault:
         """The fault for a call that may or may not have been done."""
@@ -336,6 +379,7 @@ class HttpTargets:
         requests_at_once: int,
         headers: Mapping[str, str],
         read_refusal: ReadRefusal | None = None,
+        authorise: Authorise | None = None,
     ) -> HttpTarget:
         """A target; no connection is made before its first call."""
         target = HttpTarget(
@@ -345,6 +389,7 @@ class HttpTargets:
             requests_at_once=requests_at_once,
             headers=headers,
             read_refusal=read_refusal,
+            authorise=authorise,
             clock=self._clock,
             transport=self._transport,
         )
@@ -353,10 +398,3 @@ class HttpTargets:
 
     async def aclose(self) -> None:
         await asyncio.gather(*(target.aclose() for target in self._opened))
-
-
-def _phrase(status: int) -> str:
-    try:
-        return f"{status} {HTTPStatus(status).phrase}"
-    except ValueError:
-        return str(status)

@@ -36,7 +36,7 @@ class CentreConfig:
 class ChannelConfig:
     """A channel account; its name in the world is its name in Kept's webhooks."""
 
-    type: str  # "shopify" or "inhouse"
+    type: str  # one of `dialects.DIALECTS`
     port: int
     token: str
     webhook_secret: str

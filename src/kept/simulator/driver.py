@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
+import json
 import sqlite3
 import uuid
 from collections.abc import Mapping, Sequence
@@ -15,50 +16,23 @@ from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
-import orjson
-
 from kept.settings import Secret, resolve_secret
 from kept.simulator.books import Book
 from kept.simulator.config import WorldConfig
+from kept.simulator.dialects import DIALECTS, Dialect, MessageRow
 from kept.simulator.faults import Luck
 from kept.simulator.orders import Sale, make_sale
 from kept.simulator.outbox import Outbox, pause
 from kept.simulator.party import Clock
-from kept.simulator.payloads import (
-    Version,
-    inhouse_line_id,
-    inhouse_order,
-    inhouse_order_id,
-    iso,
-    shopify_line_id,
-    shopify_order,
-    shopify_order_id,
-)
+from kept.simulator.payloads import Version, iso
 from kept.simulator.script import Draft, Flavour, is_cancelled, script
 from kept.simulator.sender import Reply, Webhooks, retry_delay_s
-from kept.simulator.signing import shopify_signature, standard_headers
 from kept.simulator.times import moment
 
 _ORDERS_AT_ONCE_MAX = 100  # in one transaction: about 50 ms of work
 _PRODUCE_POLL_S = 0.05
 _FORGED_SEQ = 500_000_000  # forged orders have numbers of their own, so that one that gets in is seen
 _WRONG_SECRET = "whsec_d3JvbmcgYW5kIGtub3duIHRvIGJlIHdyb25n"  # noqa: S105 - known to be wrong, on purpose
-_API_VERSION = "2026-10"
-
-
-@dataclass(frozen=True, slots=True)
-class MessageRow:
-    """A webhook to send."""
-
-    id: int
-    account: str
-    topic: str
-    webhook_id: str
-    event_id: str
-    triggered_at: str
-    flavour: str
-    body: bytes
-    attempts: int
 
 
 @dataclass(slots=True)
@@ -111,10 +85,9 @@ class Driver:
         sale = make_sale(self.config.seed, seq, moment(now_s))
         accounts = sorted(self.config.channels)
         account = accounts[seq % len(accounts)]
-        kind = self.config.channels[account].type
+        dialect = self._dialect(account)
         drafts = self._drafts(account, sale)
-        external_id = external_id_of(kind, seq)
-        number = f"#{1000 + seq}" if kind == "shopify" else f"IH{seq:07d}"
+        external_id, number = dialect.order_id(seq), dialect.number(seq)
         cancelled = int(is_cancelled(drafts))
         db.execute(
             "INSERT INTO orders VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
@@ -126,7 +99,7 @@ class Driver:
                 (
                     account,
                     external_id,
-                    line_id_of(kind, seq, line.line_no),
+                    dialect.line_id(seq, line.line_no),
                     line.item.sku,
                     line.wanted,
                     int(line.requires_shipping),
@@ -134,8 +107,22 @@ class Driver:
                 for line in sale.lines
             ],
         )
+        unheard = self._unheard(account, seq)
         for draft in drafts:
-            self._store(db, account, sale, draft, now_s)
+            if not (unheard and draft.flavour is Flavour.GOOD):
+                self._store(db, account, sale, draft, now_s)
+
+    def _dialect(self, account: str) -> Dialect:
+        return DIALECTS[self.config.channels[account].type]
+
+    def lists(self, account: str, seq: int) -> bool:
+        """Whether the channel's call that lists orders shows this one."""
+        luck = Luck(self.config.seed, self.config.behaviour)
+        return self._unheard(account, seq) or not luck.strikes("unlisted", account, seq)
+
+    def _unheard(self, account: str, seq: int) -> bool:
+        luck = Luck(self.config.seed, self.config.behaviour)
+        return self._dialect(account).listed and luck.strikes("unheard", account, seq)
 
     def _drafts(self, account: str, sale: Sale) -> tuple[Draft, ...]:
         luck = Luck(self.config.seed, self.config.behaviour)
@@ -154,9 +141,9 @@ class Driver:
         return sale, max(said, key=lambda version: version.age_s)
 
     def _store(self, db: sqlite3.Connection, account: str, sale: Sale, draft: Draft, now_s: float) -> None:
-        kind = self.config.channels[account].type
+        dialect = self._dialect(account)
         shown = replace(sale, seq=sale.seq + _FORGED_SEQ) if draft.flavour is Flavour.FORGED else sale
-        body = _malformed(sale.seq) if draft.flavour is Flavour.MALFORMED else render(kind, shown, draft.version)
+        body = _malformed(sale.seq) if draft.flavour is Flavour.MALFORMED else dialect.body(shown, draft.version)
         own = f"{self.config.seed}/{account}/{sale.seq}/{sale.placed_at}/{draft.name}"
         webhook_id = str(uuid.uuid5(uuid.NAMESPACE_URL, own))
         event_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{own}/event"))
@@ -166,7 +153,7 @@ class Driver:
             (
                 sale.seq,
                 account,
-                external_id_of(kind, shown.seq),
+                dialect.order_id(shown.seq),
                 draft.topic,
                 webhook_id,
                 event_id,
@@ -181,15 +168,18 @@ class Driver:
     # -------------------------------------------------------------- sending
 
     async def _due(self, limit: int) -> Sequence[MessageRow]:
-        def select(db: sqlite3.Connection) -> list[MessageRow]:
-            rows = db.execute(
-                "SELECT id, account, topic, webhook_id, event_id, triggered_at, flavour, body, attempts"
-                " FROM messages WHERE answered_at IS NULL AND due_at <= ? ORDER BY due_at, id LIMIT ?",
-                (self.clock(), limit),
-            )
-            return [MessageRow(*row) for row in rows]
+        posting = [account for account in self.config.channels if self._dialect(account).headers is not None]
+        return await self.book.write(lambda db: self.due(db, posting, limit))
 
-        return await self.book.write(select)
+    def due(self, db: sqlite3.Connection, accounts: Sequence[str], limit: int) -> list[MessageRow]:
+        """Messages of these accounts whose time has come, oldest first."""
+        rows = db.execute(
+            "SELECT id, account, topic, webhook_id, event_id, triggered_at, flavour, body, attempts"
+            " FROM messages WHERE answered_at IS NULL AND due_at <= ?"
+            " AND account IN (SELECT value FROM json_each(?)) ORDER BY due_at, id LIMIT ?",
+            (self.clock(), json.dumps(list(accounts)), limit),
+        )
+        return [MessageRow(*row) for row in rows]
 
     async def _send(self, row: MessageRow) -> None:
         """One try. A good webhook is tried until 2xx; a bad one until it is answered for good."""
@@ -201,18 +191,9 @@ class Driver:
     def headers(self, row: MessageRow) -> Mapping[str, str]:
         """The channel's own headers, signed now over the unchanged body."""
         secret = _WRONG_SECRET if row.flavour == Flavour.FORGED else self.secrets[row.account].reveal()
-        if self.config.channels[row.account].type != "shopify":
-            return standard_headers(secret, row.webhook_id, row.body, self.clock())
-        return {
-            "content-type": "application/json",
-            "x-shopify-topic": row.topic,
-            "x-shopify-hmac-sha256": shopify_signature(secret, row.body),
-            "x-shopify-webhook-id": row.webhook_id,
-            "x-shopify-event-id": row.event_id,
-            "x-shopify-triggered-at": row.triggered_at,
-            "x-shopify-shop-domain": f"{row.account}.myshopify.com",
-            "x-shopify-api-version": _API_VERSION,
-        }
+        sign = self._dialect(row.account).headers
+        assert sign is not None, "_due gives only what is posted"
+        return sign(secret, row, self.clock())
 
     def _record(self, db: sqlite3.Connection, row: MessageRow, reply: Reply, now_s: float, *, finished: bool) -> None:
         """Each try is kept; the body of a finished webhook is not: its hash is enough, and books stay small."""
@@ -256,21 +237,6 @@ class Driver:
         counts = await self.book.write(count)
         all_made = bool(self.config.count) and counts["sent"] >= self.config.count
         return counts | {"done": all_made and counts["answered"] == counts["webhooks"]}
-
-
-def external_id_of(kind: str, seq: int) -> str:
-    """The channel's id of an order."""
-    return str(shopify_order_id(seq)) if kind == "shopify" else inhouse_order_id(seq)
-
-
-def line_id_of(kind: str, seq: int, line_no: int) -> str:
-    """The channel's id of a line."""
-    return str(shopify_line_id(seq, line_no)) if kind == "shopify" else inhouse_line_id(line_no)
-
-
-def render(kind: str, sale: Sale, version: Version) -> bytes:
-    """An order's webhook body."""
-    return orjson.dumps(shopify_order(sale, version) if kind == "shopify" else inhouse_order(sale, version))
 
 
 def _malformed(seq: int) -> bytes:

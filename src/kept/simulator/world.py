@@ -13,14 +13,16 @@ from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from typing import Any
 
-from kept.settings import resolve_secret
+from starlette.applications import Starlette
+
+from kept.settings import Secret, resolve_secret
 from kept.simulator.books import CENTRE_SCHEMA, CHANNEL_SCHEMA, ERP_SCHEMA, Book
 from kept.simulator.centre import Centre
 from kept.simulator.centre_floor import Floor
 from kept.simulator.config import WorldConfig
 from kept.simulator.driver import Driver
 from kept.simulator.erp import Erp
-from kept.simulator.faults import Luck
+from kept.simulator.faults import FaultPlan, Luck
 from kept.simulator.inhouse import InHouse
 from kept.simulator.party import Clock, Party
 from kept.simulator.sender import Webhooks
@@ -97,18 +99,27 @@ async def channels_running(config: WorldConfig, clock: Clock = time.time) -> Asy
         driver = Driver(config, book, _webhooks(stack, config, config.webhooks_at_once), clock)
         ports = {}
         for account, mine in config.channels.items():
+            if mine.type not in _CHANNELS:
+                known = ", ".join(sorted(_CHANNELS))
+                raise ValueError(f"channel {account!r} has the type {mine.type!r}; there are {known}")
             token = resolve_secret(mine.token)
-            if mine.type == "shopify":
-                header, prefix = "x-shopify-access-token", ""
-                party = Party(account, book, token, config.faults, clock, header, prefix)
-                app = Shop(party, driver).app()
-            elif mine.type == "inhouse":
-                app = InHouse(Party(account, book, token, config.faults, clock), driver).app()
-            else:
-                raise ValueError(f"channel {account!r} has the type {mine.type!r}; there are shopify and inhouse")
+            app = _CHANNELS[mine.type](account, book, token, config.faults, clock, driver)
             ports[account] = await stack.enter_async_context(serving(app, config.host, mine.port))
         await stack.enter_async_context(_working(driver.run))
         yield ports
+
+
+def _inhouse(account: str, book: Book, token: Secret, faults: FaultPlan, clock: Clock, driver: Driver) -> Starlette:
+    return InHouse(Party(account, book, token, faults, clock), driver).app()
+
+
+def _shopify(account: str, book: Book, token: Secret, faults: FaultPlan, clock: Clock, driver: Driver) -> Starlette:
+    party = Party(account, book, token, faults, clock, header="x-shopify-access-token", scheme="")
+    return Shop(party, driver).app()
+
+
+# The API of each kind of channel; how it writes its orders is in `dialects`.
+_CHANNELS = {"inhouse": _inhouse, "shopify": _shopify}
 
 
 async def _open(stack: AsyncExitStack, config: WorldConfig, party: str, schema: str) -> Book:

@@ -15,7 +15,7 @@ from kept.connectors.answers import RETRY_AFTER_MAX_S, UnexpectedAnswer, masked,
 from kept.connectors.circuit import FAILURES_TO_OPEN, CircuitState
 from kept.connectors.http import ANSWER_BYTES_MAX, HttpTarget, Request
 from kept.observe.correlation import Call, calls, correlation_id
-from kept.ports import CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import AccessRefused, CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
 
 NOW = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 CORRELATION = "0198c0de-0000-7000-8000-0123456789ab"
@@ -154,7 +154,8 @@ MEANINGS: dict[str, Expected] = {
     "429": (answering(429), TemporaryFault, TemporaryFault),
     "redirect": (answering(307, b"", {"location": "http://other.test/"}), PermanentFault, PermanentFault),
     "400": (answering(400), PermanentFault, PermanentFault),
-    "401": (answering(401), PermanentFault, PermanentFault),
+    "401": (answering(401), AccessRefused, AccessRefused),
+    "403": (answering(403), AccessRefused, AccessRefused),
     "404": (answering(404), PermanentFault, PermanentFault),
     "409": (answering(409), PermanentFault, PermanentFault),
     "422": (answering(422), PermanentFault, PermanentFault),

@@ -1,0 +1,87 @@
+"""How each kind of channel names, writes and signs what it sells. A new kind is one entry of DIALECTS."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+import orjson
+
+from kept.simulator.orders import Sale
+from kept.simulator.payloads import (
+    Version,
+    inhouse_line_id,
+    inhouse_order,
+    inhouse_order_id,
+    shopify_line_id,
+    shopify_order,
+    shopify_order_id,
+)
+from kept.simulator.signing import shopify_signature, standard_headers
+
+_SHOPIFY_VERSION = "2026-10"
+
+
+@dataclass(frozen=True, slots=True)
+class MessageRow:
+    """A message that a channel has to send. Times are RFC 3339."""
+
+    id: int
+    account: str
+    topic: str
+    webhook_id: str
+    event_id: str
+    triggered_at: str
+    flavour: str
+    body: bytes
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """One kind of channel. `seq` is the world's number of a sale.
+
+    `headers(secret, row, now_s)` are a webhook's, signed now over the unchanged body; None for a kind that posts
+    nothing, whose messages somebody fetches from the book (a queue) and marks as answered. `listed`: there is a call
+    that lists its orders, so that one is found even if no message tells of it.
+    """
+
+    order_id: Callable[[int], str]
+    line_id: Callable[[int, int], str]  # (seq, line_no)
+    number: Callable[[int], str]
+    body: Callable[[Sale, Version], bytes]
+    headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
+    listed: bool
+
+
+def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
+    return {
+        "content-type": "application/json",
+        "x-shopify-topic": row.topic,
+        "x-shopify-hmac-sha256": shopify_signature(secret, row.body),
+        "x-shopify-webhook-id": row.webhook_id,
+        "x-shopify-event-id": row.event_id,
+        "x-shopify-triggered-at": row.triggered_at,
+        "x-shopify-shop-domain": f"{row.account}.myshopify.com",
+        "x-shopify-api-version": _SHOPIFY_VERSION,
+    }
+
+
+DIALECTS: Mapping[str, Dialect] = {
+    "inhouse": Dialect(
+        order_id=inhouse_order_id,
+        line_id=lambda _seq, line_no: inhouse_line_id(line_no),
+        number=lambda seq: f"IH{seq:07d}",
+        body=lambda sale, version: orjson.dumps(inhouse_order(sale, version)),
+        headers=lambda secret, row, now_s: standard_headers(secret, row.webhook_id, row.body, now_s),
+        listed=False,
+    ),
+    "shopify": Dialect(
+        order_id=lambda seq: str(shopify_order_id(seq)),
+        line_id=lambda seq, line_no: str(shopify_line_id(seq, line_no)),
+        number=lambda seq: f"#{1000 + seq}",
+        body=lambda sale, version: orjson.dumps(shopify_order(sale, version)),
+        headers=_shopify_headers,
+        listed=True,
+    ),
+}

@@ -143,21 +143,26 @@ def channel(kind: str, vendor_type: Callable[[], Vendor]) -> Builder:
     return build
 
 
-def inhouse(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str) -> Builder:
-    """A bench for what else an in-house system is told; `kind` is the document that it makes."""
+def told(
+    type_name: str,
+    vendor_type: Callable[[], Vendor],
+    of: Callable[[Channel], tuple[Perform, Perform | None]],
+    kind: str,
+) -> Builder:
+    """A bench for what else a channel is told; `kind` is the document that it makes."""
 
     def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
-        vendor = FakeInhouse()
-        wire, targets = connect(vendor, clock, lambda request: True)
+        vendor = vendor_type()
+        wire, targets = connect(vendor, clock, _changes)
         settings = ChannelSettings(
-            "inhouse",
+            type_name,
             "http://channel.test",
             (secret(folder, "webhook", "whsec_c2VjcmV0"),),
             secret(folder, "channel"),
             timeout_s,
             AT_ONCE,
         )
-        perform, find = of(build_channel("app", settings, targets))
+        perform, find = of(build_channel("shop", settings, targets))
         return bench(wire, targets, perform, find, vendor, kind)
 
     return build
@@ -251,10 +256,11 @@ WRITES: dict[str, Builder] = {
     "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
-    "inhouse.acknowledge": inhouse(told_acknowledgement, "acknowledgements"),
-    "inhouse.cancel_whole": inhouse(told_cancel(WHOLE_CANCEL), "cancellations"),
-    "inhouse.cancel_pieces": inhouse(told_cancel(PART_CANCEL), "cancellations"),
-    "inhouse.push_stock": inhouse(told_stock, "stock"),
+    "inhouse.acknowledge": told("inhouse", FakeInhouse, told_acknowledgement, "acknowledgements"),
+    "inhouse.cancel_whole": told("inhouse", FakeInhouse, told_cancel(WHOLE_CANCEL), "cancellations"),
+    "inhouse.cancel_pieces": told("inhouse", FakeInhouse, told_cancel(PART_CANCEL), "cancellations"),
+    "inhouse.push_stock": told("inhouse", FakeInhouse, told_stock, "stock"),
+    "shopify.cancel": told("shopify", FakeShop, told_cancel(WHOLE_CANCEL), "cancels"),
 }
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),

@@ -13,18 +13,21 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, operations, status, webhooks
+from kept.api import docs, feed, operations, status, subscriptions, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
+from kept.connectors.endpoints import Endpoints
 from kept.connectors.registry import Connectors
 from kept.engine.streams import Streams
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
 from kept.store.inbox import Inbox
+from kept.store.publishing import Feed
 from kept.store.queries import Queries
 from kept.store.stock import StockRooms
+from kept.store.subscriptions import Subscriptions, new_subscription_id
 
 
 @dataclass(slots=True)
@@ -39,6 +42,9 @@ class Services:
     queries: Queries
     dead_letters: DeadLetters
     stock: StockRooms
+    feed: Feed
+    subscriptions: Subscriptions
+    endpoints: Endpoints
 
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
@@ -60,6 +66,9 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         queries=Queries(database),
         dead_letters=DeadLetters(database, clock),
         stock=StockRooms(database),
+        feed=Feed(database),
+        subscriptions=Subscriptions(database, clock, new_subscription_id),
+        endpoints=Endpoints(settings.business.events, clock),
     )
 
     @contextlib.asynccontextmanager
@@ -84,6 +93,8 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.include_router(webhooks.router)
     app.include_router(status.router)
     app.include_router(operations.router)
+    app.include_router(subscriptions.router)
+    app.include_router(feed.router)
     app.include_router(docs.router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_exception)

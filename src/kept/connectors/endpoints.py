@@ -13,7 +13,7 @@ import ipaddress
 import socket
 import ssl
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cache
@@ -22,8 +22,8 @@ import httpx2
 
 from kept.connectors.answers import retry_after_s
 from kept.connectors.signatures import sign_standard
-from kept.domain.notifying import Sent
-from kept.domain.public_events import MEDIA_TYPE
+from kept.domain.notifying import Sent, Wanted
+from kept.domain.public_events import MEDIA_TYPE, ledger_types
 from kept.settings import EventSettings, SettingsError, resolve_secret
 
 URL_CHARS_MAX = 2_000
@@ -170,6 +170,26 @@ class Endpoints:
         self.reach = reach or Reach(settings)
         self._timeout_s = settings.timeout_s
         self._clock = clock
+
+    async def check(self, wanted: Wanted, accounts: Collection[str]) -> None:
+        """Whether a subscription can work, as far as can be told beforehand. Raises NotAllowed with what is wrong.
+
+        `accounts` are those that the settings name; none: any.
+        """
+        try:
+            ledger_types(wanted.types)
+        except KeyError as error:
+            raise NotAllowed(f"no event has the type {error.args[0][:100]!r}; see GET /v1/event-types") from error
+        unknown = sorted(set(wanted.accounts) - set(accounts)) if accounts else []
+        if unknown:
+            raise NotAllowed(f"kept.toml has no channel {unknown[0][:100]!r}; it has {', '.join(sorted(accounts))}")
+        try:
+            async with self.open(wanted.url, wanted.secrets):
+                pass
+        except SettingsError as error:
+            raise NotAllowed(str(error)) from error
+        except (TimeoutError, OSError) as error:
+            raise NotAllowed("the host of the url has no address, or its name server does not answer") from error
 
     @contextlib.asynccontextmanager
     async def open(self, url: str, secrets: Sequence[str]) -> AsyncIterator[Endpoint]:

@@ -20,6 +20,17 @@ TRACK_EVENTS_MAX = 50
 LANES_MAX = 1_000
 
 
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What a subscription is to be. `types` are public names; no types or accounts: all."""
+
+    url: str
+    types: tuple[str, ...]
+    accounts: tuple[str, ...]
+    personal_data: bool
+    secrets: tuple[str, ...]  # references, never values
+
+
 class Pause(Enum):
     """Why a subscription is paused."""
 

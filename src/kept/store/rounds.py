@@ -212,7 +212,7 @@ SELECT l.order_id, l.attempts, e.positions FROM lanes l CROSS JOIN LATERAL (
         SELECT p.position FROM publications p
         WHERE p.order_id = l.order_id AND p.position >= l.position AND p.position <= $5
           AND p.type = ANY($3::text[]) AND ($4::text[] = '{}' OR p.account = ANY($4::text[]))
-        ORDER BY p.position LIMIT $6) some) e
+        ORDER BY p.position LIMIT $6) chosen) e
 WHERE l.subscription_id = $1 AND l.due_at <= $2 ORDER BY l.due_at LIMIT $7
 """
 _DUE_AGAIN = """

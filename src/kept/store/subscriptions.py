@@ -6,29 +6,23 @@ sent is sent once more, and nothing is lost.
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
 import orjson
 
-from kept.domain.notifying import Pause
+from kept.domain.notifying import Pause, Wanted
 from kept.store.database import Database
 
 # Each costs a look at the feed and a place in every notifier.
 SUBSCRIPTIONS_MAX = 200
 
 
-@dataclass(frozen=True, slots=True)
-class Wanted:
-    """What a subscription is to be. `types` are public names; no types or accounts: all."""
-
-    url: str
-    types: tuple[str, ...]
-    accounts: tuple[str, ...]
-    personal_data: bool
-    secrets: tuple[str, ...]  # references, never values
+def new_subscription_id() -> str:
+    """An id that nobody guesses or mistypes into another one."""
+    return f"sub_{secrets.token_hex(8)}"
 
 
 class TooMany(Exception):

@@ -9,12 +9,12 @@ from collections.abc import AsyncIterator
 import asyncpg
 import pytest
 
+from kept.domain import events as ev
 from kept.domain.public_events import PUBLISHED
 from kept.store.database import Database
 from kept.store.publishing import Feed, Publisher
 from tests.integration.store.driving import Driver
 from tests.servers import execute, fetch, value_of
-from tests.unit.domain import samples
 
 ALL = list(PUBLISHED)
 
@@ -208,7 +208,7 @@ async def test_facts_from_before_the_feed_are_published_order_by_order(
 ) -> None:
     orders = [await driver.order() for _ in range(3)]
     for order in orders:
-        await driver.advance("validate", samples.ev.OrderValidated("C"), order_id=order.id)
+        await driver.advance("validate", ev.OrderValidated("C"), order_id=order.id)
     assert await value_of(database, "SELECT done_until FROM publishing") == 0
     await published(publisher)
     assert await feed_of(database) == [(order.id, seq) for order in orders for seq in (1, 2)]

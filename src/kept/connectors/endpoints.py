@@ -67,6 +67,8 @@ class Reach:
             raise NotAllowed("the url can't be read") from error
         if parsed.scheme not in {"https", "http"} or not parsed.host:
             raise NotAllowed("the url must be https://HOST/...")
+        if parsed.port is not None and not 0 < parsed.port < 65_536:
+            raise NotAllowed(f"the url's port {parsed.port} is none")
         if parsed.userinfo or parsed.fragment:
             raise NotAllowed("the url must have no user name, password or fragment; events are signed instead")
         if parsed.scheme == "http" and not self._allowed:
@@ -76,7 +78,11 @@ class Reach:
     async def address(self, url: httpx2.URL) -> str:
         """The address to connect to, after looking at all that the host has. Raises NotAllowed and OSError."""
         port = url.port or (443 if url.scheme == "https" else 80)
-        found = [ipaddress.ip_address(text.partition("%")[0]) for text in await self._resolve(url.host, port)]
+        try:
+            texts = await self._resolve(url.raw_host.decode("ascii"), port)
+        except UnicodeError as error:
+            raise NotAllowed("the host's name is none: a part of it is empty or longer than 63 characters") from error
+        found = [ipaddress.ip_address(text.partition("%")[0]) for text in texts]
         if not found:
             raise NotAllowed("the host has no address")
         for each in found:

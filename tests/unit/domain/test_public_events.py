@@ -91,7 +91,8 @@ def described(schema: Any) -> dict[str, Any]:
     for part in schema.get("allOf", []):
         for name, each in described(part).items():
             found[name] = each if name not in found else {"allOf": [found[name], each]}
-    return found | schema.get("properties", {})
+    properties: dict[str, Any] = schema.get("properties", {})
+    return found | properties
 
 
 def undescribed(value: Any, schema: Any, path: str = "$") -> Iterator[str]:

@@ -14,9 +14,10 @@ import socket
 import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import datetime
-from functools import cache
+from functools import cache, partial
 
 import httpx2
 
@@ -30,6 +31,7 @@ URL_CHARS_MAX = 2_000
 SECRETS_MAX = 3  # two in rotation, and one more for a rotation begun before the last one ended
 _TIMEOUT_MAX_S = 15.0  # the lease of a round allows no more
 _CONNECT_MAX_S = 3.0
+_LOOK_UPS_AT_ONCE = 32
 _NAT64 = ipaddress.ip_network("64:ff9b::/96")  # RFC 6052: leads to the IPv4 address in its last 32 bits
 
 IpAddress = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -43,8 +45,15 @@ class NotAllowed(Exception):
 
 async def resolve(host: str, port: int) -> Sequence[str]:
     """The host's addresses, by the system's resolver."""
-    found = await asyncio.get_running_loop().getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    look_up = partial(socket.getaddrinfo, host, port, type=socket.SOCK_STREAM)
+    found = await asyncio.get_running_loop().run_in_executor(_resolvers(), look_up)
     return [str(each[4][0]) for each in found]
+
+
+@cache
+def _resolvers() -> ThreadPoolExecutor:
+    """Threads of their own: the loop has so few that some name servers that don't answer would stop all look-ups."""
+    return ThreadPoolExecutor(_LOOK_UPS_AT_ONCE, "resolve")
 
 
 class Reach:
@@ -131,8 +140,7 @@ class Endpoint:
         except (TimeoutError, httpx2.TimeoutException):
             error = f"no answer within {self.timeout_s:g} s"
         except (httpx2.HTTPError, httpx2.InvalidURL, ssl.SSLError, OSError) as fault:
-            # Only the kind: the text may quote what the endpoint sent.
-            error = f"no connection, or no HTTP on it: {type(fault).__name__}"
+            error = _broken(fault)
         asked_s = retry_after_s(headers.get("retry-after", ""), self.clock()) if status in {429, 503} else None
         return Sent(status, int((time.monotonic() - begun) * 1000), error, asked_s)
 
@@ -156,6 +164,16 @@ class Endpoint:
         # The status is all that counts; a body may have no end.
         await response.aclose()
         return response.status_code, response.headers
+
+
+def _broken(fault: BaseException) -> str:
+    """What was wrong with the connection. Only by its kind: a text may quote what the endpoint sent."""
+    cause: BaseException | None = fault
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return "the endpoint's certificate can't be trusted for its host's name"
+        cause = cause.__cause__ or cause.__context__
+    return f"no connection, or no HTTP on it: {type(fault).__name__}"
 
 
 def _refusal(status: int) -> str:

@@ -193,12 +193,19 @@ class _Sending:
                 if self._over():
                     return
                 self._events_left -= 1
-                fact = self._facts[position]
-                event = cloud_event(fact, personal_data=self._claim.personal_data)
-                sent = await endpoint.send(event_id(fact), orjson.dumps(event))
+                sent = await self._send_one(self._facts[position], endpoint)
                 self._note(track, sent)
                 if not sent.taken:
                     return
+
+    async def _send_one(self, fact: Fact, endpoint: Endpoint) -> Sent:
+        try:
+            body = orjson.dumps(cloud_event(fact, personal_data=self._claim.personal_data))
+        except Exception as error:
+            # A fault of ours in one event must not stop the others; it is tried again when it may be mended.
+            log.exception("event.unwritable", event_id=event_id(fact))
+            return Sent(None, 0, f"the event can't be written: {type(error).__name__}")
+        return await endpoint.send(event_id(fact), body)
 
     def _note(self, track: Track, sent: Sent) -> None:
         attempt = track.attempts + 1 if not track.tries else 1

@@ -468,6 +468,22 @@ async def test_too_many_refused_orders_pause_the_subscription(
     assert (shown["state"], shown["why"]) == ("paused", Pause.TOO_MANY_LANES.value)
 
 
+async def test_an_event_that_cannot_be_written_holds_back_its_order_and_no_other(
+    notifying: Notifying, listener: Listener
+) -> None:
+    identity = await notifying.subscribe(listener.url)
+    broken, whole = await orders(notifying, 2)
+    await execute(
+        notifying.database,
+        "UPDATE ledger SET data = '{\"message_id\": 0}' WHERE seq = 1 AND order_id ="
+        " (SELECT id FROM orders WHERE reference = $1)",
+        broken,
+    )
+    await notifying.work()
+    assert (listener.sequences(broken), listener.sequences(whole)) == ([], [1, 2])
+    assert (await notifying.shown(identity))["last_error"] == "the event can't be written: AssertionError"
+
+
 async def test_a_deleted_subscription_is_forgotten_whole(notifying: Notifying, listener: Listener) -> None:
     identity = await notifying.subscribe(listener.url)
     (name,) = await orders(notifying, 1)

@@ -19,6 +19,7 @@ import orjson
 import structlog
 
 from kept.domain.public_events import PUBLISHED, Fact
+from kept.engine.interfaces import StoreUnavailable
 from kept.store.database import Database
 from kept.store.loading import Orders
 
@@ -27,7 +28,7 @@ log = structlog.get_logger("kept.publishing")
 # Any number: publishers take turns. Another lock than the migrations'.
 _PUBLISHING_LOCK = 7_065_742
 # Transactions taken in one pass; a pass that found little takes more the next time, one that found much less.
-_STEP_MIN, _STEP_MAX = 1_000, 2**40
+_STEP_FIRST, _STEP_MAX = 200, 2**40
 _FOUND_LITTLE, _FOUND_MUCH = 2_000, 20_000
 # An idle pass is not written down, until so many transactions have gone by that looking at them again costs.
 _IDLE_TRANSACTIONS_MAX = 10_000
@@ -81,10 +82,18 @@ class Publisher:
 
     def __init__(self, database: Database) -> None:
         self._database = database
-        self._step = _STEP_MIN
+        self._step = _STEP_FIRST
 
     async def publish(self) -> bool:
         """One pass; whether another one is due at once. Raises StoreUnavailable."""
+        try:
+            return await self._pass()
+        except StoreUnavailable:
+            # Perhaps it took too long: then a smaller one comes through.
+            self._step = max(1, self._step // 2)
+            raise
+
+    async def _pass(self) -> bool:
         async with self._database.transaction() as connection:
             if not await connection.fetchval("SELECT pg_try_advisory_xact_lock($1)", _PUBLISHING_LOCK):
                 return False
@@ -113,7 +122,7 @@ class Publisher:
         if found or more or taken.until - taken.since > _IDLE_TRANSACTIONS_MAX:
             await _write_down(connection, position + found, taken.after)
         if found > _FOUND_MUCH:
-            self._step = max(_STEP_MIN, self._step // 2)
+            self._step = max(1, self._step // 2)
         elif found < _FOUND_LITTLE and more:
             self._step = min(_STEP_MAX, self._step * 2)
         return more

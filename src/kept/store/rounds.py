@@ -124,6 +124,9 @@ class Rounds:
             if mine is None:
                 return False
             await self._move_lanes(connection, claim, end, now)
+            if any(track.kind is TrackKind.FRESH and track.failed for track in tracks):
+                # Not while they only get fewer: a resumed subscription works its lanes off.
+                await connection.execute(_TOO_MANY_LANES, claim.id, LANES_MAX, Pause.TOO_MANY_LANES.value, now)
             await connection.execute(
                 "DELETE FROM redeliveries WHERE subscription_id = $1 AND position = ANY($2::bigint[])",
                 claim.id,
@@ -159,7 +162,6 @@ class Rounds:
         if end.lanes:
             rows = [(lane.key, lane.position, lane.attempts, lane.due_at, lane.error[:500]) for lane in end.lanes]
             await connection.execute(_WRITE_LANES, claim.id, *columns(rows, 5))
-            await connection.execute(_TOO_MANY_LANES, claim.id, LANES_MAX, Pause.TOO_MANY_LANES.value, now)
 
     async def forget_old(self, now: datetime) -> None:
         """Delete tries that are older than anybody looks for."""

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from kept.connectors.endpoints import Endpoints
+from kept.domain import events as ev
 from kept.domain.notifying import Wanted
 from kept.processes.assembly import utc_now
 from kept.processes.notifier import Notifier
@@ -23,6 +24,8 @@ from tests.integration.store.driving import Driver
 from tests.servers import execute, fetch
 
 LOOPBACK = EventSettings(allowed_networks=("127.0.0.0/8",), timeout_s=5.0)
+
+VALIDATED = ev.OrderValidated("C-1")
 
 
 class Clock:
@@ -53,6 +56,13 @@ class Notifying:
     async def subscribe(self, url: str, position: int | None = None, **changes: Any) -> str:
         wanted = {"types": (), "accounts": (), "personal_data": False, "secrets": ("env:KEPT_TEST_SECRET",), **changes}
         return await self.subscriptions.create(Wanted(url=url, **wanted), "test", position)
+
+    async def orders(self, count: int) -> list[str]:
+        """References of new orders with two events each: received and validated."""
+        made = [await self.driver.order() for _ in range(count)]
+        for order in made:
+            await self.driver.advance("validate", VALIDATED, order_id=order.id)
+        return [order.reference for order in made]
 
     async def publish(self) -> None:
         while await self.notifier.publisher.publish():

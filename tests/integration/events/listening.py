@@ -44,6 +44,11 @@ class Heard:
 Answer = int | tuple[int, dict[str, str]]
 
 
+def refuse(*subjects: str, status: int = 500) -> Callable[[Heard], Answer]:
+    """Answers `status` to events of these orders, and takes all others."""
+    return lambda heard: status if heard.subject in subjects else 204
+
+
 @dataclass
 class Listener:
     """Notes each request, then answers with what `answer` says; it waits before while `gate` is closed."""

@@ -40,6 +40,7 @@ class ChannelConfig:
     port: int
     token: str
     webhook_secret: str
+    points_per_s: float = 1000.0  # of a shop: what its plan gives
 
 
 @dataclass(frozen=True, slots=True)

@@ -53,6 +53,7 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
 
 
 @dataclass(frozen=True, slots=True)

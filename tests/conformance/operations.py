@@ -14,7 +14,10 @@ from kept.connectors.registry import build_centre, build_channel, build_erp
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import Address
 from kept.ports import (
+    CancelReason,
     Centre,
+    Channel,
+    ChannelCancel,
     Confirmation,
     ConfirmShipment,
     Erp,
@@ -23,10 +26,12 @@ from kept.ports import (
     SalesOrder,
     SalesOrderLine,
     ShipmentPosting,
+    StockOffer,
 )
 from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
+from tests.conformance import amazon
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
-from tests.conformance.wire import Wire
+from tests.conformance.wire import Beside, Wire
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 KEY = "K7Q2F-000000123:step:1"
@@ -40,6 +45,7 @@ ORDER = SalesOrder(
 POSTING = ShipmentPosting(REFERENCE, PART, AT, (PACKAGE,))
 REQUEST = FulfilmentRequest(PART, REFERENCE, "ground", AT, ADDRESS, PACKAGE.sscc, "ab" * 32, (RequestLine(1, "S1", 2),))
 CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
+CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.OUT_OF_STOCK, {1: "11", 2: "12"}, {1: 2, 2: 3}, whole=True)
 TIMEOUT_S = 5.0
 AT_ONCE = 3
 
@@ -129,6 +135,33 @@ def channel(kind: str, vendor_type: Callable[[], Vendor]) -> Builder:
     return build
 
 
+def seller(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, hits: str = "") -> Builder:
+    """A bench for an operation of an Amazon account. Tokens are fetched beside the wire, and uploads made there:
+    they have tests of their own. `hits` is the end of the paths that troubles may befall.
+    """
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = amazon.FakeAmazon()
+        wire = Wire(vendor.transport(), lambda request: request.url.path.endswith(hits) and request.method != "GET")
+        settings = ChannelSettings(
+            "amazon",
+            "http://channel.test",
+            token=secret(folder, "channel"),
+            timeout_s=timeout_s,
+            requests_at_once=AT_ONCE,
+            token_url=amazon.TOKEN_URL,
+            client_id="app",
+            client_secret=secret(folder, "client"),
+            seller_id="A1SELLER",
+            marketplaces=(amazon.MARKETPLACE,),
+        )
+        targets = HttpTargets(transport=Beside(wire, vendor.transport(), "channel.test"), clock=clock)
+        perform, find = of(build_channel("shop", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind)
+
+    return build
+
+
 def connect(
     vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
 ) -> tuple[Wire, HttpTargets]:
@@ -162,6 +195,24 @@ def _changes(request: httpx2.Request) -> bool:
     return request.method == "POST" and (b"query" not in request.content or b"mutation" in request.content)
 
 
+def _confirm(channel: Channel) -> tuple[Perform, Perform | None]:
+    port = channel.confirm
+    assert port is not None
+    return lambda: port.confirm(CONFIRMATION, KEY), lambda: port.find(CONFIRMATION)
+
+
+def _cancel(channel: Channel) -> tuple[Perform, Perform | None]:
+    port = channel.cancel
+    assert port is not None
+    return lambda: port.cancel(CANCEL, KEY), lambda: port.find_cancel(CANCEL)
+
+
+def _push_stock(channel: Channel) -> tuple[Perform, Perform | None]:
+    port = channel.push_stock
+    assert port is not None
+    return lambda: port.push([StockOffer("S1", 7)], KEY), None
+
+
 WRITES: dict[str, Builder] = {
     "erp.book": erp(
         lambda erp: (lambda: erp.booking.book(ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)), "orders"
@@ -187,6 +238,9 @@ WRITES: dict[str, Builder] = {
         "requests",
     ),
     "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
+    "channel.amazon": seller(_confirm, "confirmations"),
+    "cancel.amazon": seller(_cancel, "cancels", "/feeds"),
+    "stock.amazon": seller(_push_stock, "stock"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
 }

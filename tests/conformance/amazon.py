@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from typing import Any
+from urllib.parse import unquote
 from xml.etree import ElementTree
 
 import httpx2
@@ -62,7 +63,7 @@ class FakeAmazon(Vendor):
         if self.refusing:
             return self.refusing.pop(0)
         body = orjson.loads(request.content) if request.content else {}
-        return self.serve(request, request.method, request.url.path, body)
+        return self.serve(request, request.method, request.url.raw_path.decode().partition("?")[0], body)
 
     def serve(self, request: httpx2.Request, method: str, path: str, body: Json) -> httpx2.Response:
         match method, path.strip("/").split("/"):
@@ -81,7 +82,7 @@ class FakeAmazon(Vendor):
             case "POST", ["feeds", "2021-06-30", "feeds"]:
                 return self._feed(body["inputFeedDocumentId"])
             case "PATCH", ["listings", "2021-08-01", "items", _, sku]:
-                return self._patch(sku, body["patches"])
+                return self._patch(unquote(sku), body["patches"])
             case "POST", ["tokens", "2021-03-01", "restrictedDataToken"]:
                 return answer(200, {"restrictedDataToken": self._new_token("restricted-token"), "expiresIn": 3600})
         return errors(404, "NotFound", "no such operation")

@@ -40,6 +40,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         timeout_s=settings.timeout_s,
         requests_at_once=settings.requests_at_once,
         headers={},
+        read_refusal=faults.read_upload_refusal,
     )
     return Channel(
         account=name,

@@ -72,6 +72,13 @@ def read_token_refusal(refused: Refused) -> Fault | None:
     return PermanentFault(text, code=error.error)
 
 
+def read_upload_refusal(refused: Refused) -> Fault | None:
+    """The same for an upload. A refusal blames the address, which lives five minutes; the next try has a new one."""
+    if says_it_is_broken(refused.status):
+        return None
+    return TemporaryFault(f"{refused.target} refused: {phrase(refused.status)} to {refused.request.operation}")
+
+
 def blames_token(refused: Refused) -> bool:
     """Whether the access token is over: 401, or a 403 that says so. Amazon tells both of a lacking role and of an
     old token by 403 "Unauthorized"; only `details` differ.

@@ -53,6 +53,9 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    queue_url: str = ""  # where the vendor puts its notifications, if not by webhook: an SQS queue; empty: nowhere
+    queue_key_id: str = ""  # the AWS key's id for it; empty: as the AWS environment says (a role, AWS_* variables)
+    queue_secret: str = ""
     api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
 
 

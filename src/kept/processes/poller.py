@@ -20,6 +20,7 @@ from kept.engine.streams import Streams, connect
 from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
 from kept.processes.assembly import utc_now
+from kept.processes.listener import Listener
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
 from kept.store.database import Database
@@ -60,6 +61,7 @@ class Poller:
     ) -> None:
         self._polls = {name: channel.poll for name, channel in channels.items() if channel.poll and name in tempos}
         self.accounts = sorted(self._polls)
+        self.queues = {name: channel.notifications for name, channel in channels.items() if channel.notifications}
         self._channels = channels
         self._tempos = tempos
         self._windows = windows
@@ -138,14 +140,14 @@ class Poller:
                 return total
             cursor = page.next_cursor
 
-    async def take_in(self, account: str, orders: Sequence[Polled]) -> Found:
-        """Put into the inbox what no message has brought yet."""
+    async def take_in(self, account: str, orders: Sequence[Polled], way: str = "poll") -> Found:
+        """Put into the inbox what no message has brought yet; `way` says how it came, in its key there."""
         missing = await self._missing(account, orders)
         if missing:
             now = self._clock()
             arrivals = [
                 Arrival(
-                    account, "channel", f"poll:{each.key}", dict(each.headers), each.body, new_correlation_id(), now
+                    account, "channel", f"{way}:{each.key}", dict(each.headers), each.body, new_correlation_id(), now
                 )
                 for each in missing
             ]
@@ -172,18 +174,19 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """Poll until SIGTERM or SIGINT."""
+    """Poll, and take notifications from queues, until SIGTERM or SIGINT."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
     async with _poller(settings) as poller:
-        polling, stop = asyncio.create_task(poller.run()), asyncio.create_task(stopping.wait())
-        log.info("poller.started")
-        if not poller.accounts:
-            await stop  # nothing to poll; the supervisor expects a process that stays
-        await asyncio.wait({polling, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (polling, stop):
+        listener = Listener(poller.queues, poller.take_in)
+        running = [each for each, accounts in ((poller, poller.accounts), (listener, poller.queues)) if accounts]
+        working = [asyncio.create_task(each.run()) for each in running]
+        stop = asyncio.create_task(stopping.wait())  # without any work too: the supervisor expects a process that stays
+        log.info("poller.started", polled=poller.accounts, heard=sorted(poller.queues))
+        await asyncio.wait({*working, stop}, return_when=asyncio.FIRST_COMPLETED)
+        for task in (*working, stop):
             task.cancel()
-        await polling  # what broke it is for the supervisor to see
+        await asyncio.gather(*working)  # what broke one is for the supervisor to see
 
 
 async def back_fill(

@@ -14,9 +14,11 @@ from kept.connectors.channels.amazon.client import Seller
 from kept.connectors.channels.amazon.confirm import AmazonConfirm
 from kept.connectors.channels.amazon.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.amazon.poll import AmazonPoll, AmazonPollV0
+from kept.connectors.channels.amazon.queue import AmazonQueue
 from kept.connectors.channels.amazon.stock import AmazonStock
 from kept.connectors.http import HttpTarget, HttpTargets
 from kept.connectors.secrets import required, token
+from kept.connectors.sqs import SqsQueue
 from kept.ports import Channel, Incoming, NotAuthentic, PollOrders
 from kept.settings import ChannelSettings, SettingsError
 
@@ -49,6 +51,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=AmazonConfirm(seller),
         poll=_poll(setting, settings.api, seller),
+        notifications=_queue(setting, settings, seller),
         cancel=AmazonCancel(seller, uploads, frozenset({"https", urlsplit(base_url).scheme})),
         push_stock=AmazonStock(seller),
     )
@@ -102,6 +105,15 @@ def _poll(setting: str, api: str, seller: Seller) -> PollOrders:
     if api not in _POLLS:
         raise SettingsError(f"{setting}.api is {api!r}; known are {', '.join(name for name in _POLLS if name)}")
     return _POLLS[api](seller)
+
+
+def _queue(setting: str, settings: ChannelSettings, seller: Seller) -> AmazonQueue | None:
+    if not settings.queue_url:
+        return None
+    secret = token(f"{setting}.queue_secret", settings.queue_secret) if settings.queue_key_id else None
+    return AmazonQueue(
+        SqsQueue(f"{seller.target.name}:queue", settings.queue_url, settings.queue_key_id, secret), seller
+    )
 
 
 def _no_webhooks(message: Incoming, now: datetime) -> None:

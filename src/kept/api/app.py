@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, operations, status, webhooks
+from kept.api import docs, instructions, operations, status, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
@@ -23,6 +23,7 @@ from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
 from kept.store.inbox import Inbox
+from kept.store.instructions import Instructions
 from kept.store.queries import Queries
 from kept.store.stock import StockRooms
 
@@ -39,6 +40,7 @@ class Services:
     queries: Queries
     dead_letters: DeadLetters
     stock: StockRooms
+    instructions: Instructions
 
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
@@ -60,6 +62,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         queries=Queries(database),
         dead_letters=DeadLetters(database, clock),
         stock=StockRooms(database),
+        instructions=Instructions(database, clock),
     )
 
     @contextlib.asynccontextmanager
@@ -83,6 +86,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.state.ready = lambda: ready(services)
     app.include_router(webhooks.router)
     app.include_router(status.router)
+    app.include_router(instructions.router)
     app.include_router(operations.router)
     app.include_router(docs.router)
     app.add_exception_handler(Problem, _problem)

@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Path, Query, Request
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from kept.api.access import require_operator
+from kept.api.bodies import described, read_model
 from kept.api.metrics import render_metrics
-from kept.api.middleware import read_body
-from kept.api.problems import Problem, json_response, places_of
-from kept.connectors import strict_json
+from kept.api.problems import Problem, json_response
 from kept.engine.interfaces import BellUnavailable
-from kept.ports import BadMessage
 from kept.store.dead_letters import LetterFilter
 
 router = APIRouter()
@@ -56,27 +54,11 @@ async def dead_letter(
 
 
 async def wanted_replay(request: Request) -> Replay:
-    """The request's body. FastAPI's own reader knows no limit, and keeps the last of two equal names.
-
-    Raises Problem. The content type is asked for because no web page can send it to this machine unasked.
-    """
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "Not JSON", "Send the body as application/json.")
-    body = await read_body(request.receive, dict(request.headers), _REPLAY_BYTES_MAX)
-    try:
-        return Replay.model_validate(strict_json.parse(body))
-    except BadMessage as error:
-        raise Problem(422, "Invalid request", str(error)) from error
-    except ValidationError as error:
-        raise Problem(422, "Invalid request", f"Wrong or missing: {places_of(error.errors())}") from error
+    """The request's body, strictly read."""
+    return await read_model(request, Replay, _REPLAY_BYTES_MAX)
 
 
-_REPLAY_BODY = {
-    "requestBody": {"required": True, "content": {"application/json": {"schema": Replay.model_json_schema()}}}
-}
-
-
-@router.post("/v1/dead-letters/replay", tags=["dead letters"], openapi_extra=_REPLAY_BODY)
+@router.post("/v1/dead-letters/replay", tags=["dead letters"], openapi_extra=described(Replay))
 async def replay(
     request: Request, operator: _Operator, wanted: Annotated[Replay, Depends(wanted_replay)]
 ) -> dict[str, Any]:

@@ -11,7 +11,8 @@ from typing import Annotated, Any
 import typer
 
 from kept.cli import servers
-from kept.cli.data import Json, with_database
+from kept.cli.data import Json
+from kept.cli.database import with_database
 from kept.cli.output import print_json, print_rows
 from kept.cli.servers import Config
 

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import sys
-from collections.abc import Awaitable, Callable
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import typer
 
 from kept import settings as settings_module
+from kept.cli import instructions
+from kept.cli.database import with_database
 from kept.cli.output import print_json, print_rows, text_of
 from kept.settings import SettingsError
 
-T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -23,6 +22,7 @@ def register(app: typer.Typer) -> None:
     orders = typer.Typer(no_args_is_help=True, help="Orders.")
     orders.command("list")(list_orders)
     orders.command("show")(show_order)
+    instructions.register(orders)
     app.add_typer(orders, name="orders")
     dead = typer.Typer(no_args_is_help=True, help="Dead letters: what needs a person.")
     dead.command("list")(list_letters)
@@ -31,39 +31,13 @@ def register(app: typer.Typer) -> None:
     app.add_typer(dead, name="dead")
     stock = typer.Typer(no_args_is_help=True, help="Stock by centre and SKU.")
     stock.command("list")(list_stock)
+    stock.command("offers")(list_offers)
     app.add_typer(stock, name="stock")
     skus = typer.Typer(no_args_is_help=True, help="What channels' SKUs are in ours.")
     skus.command("import")(import_skus)
     skus.command("list")(list_skus)
     app.add_typer(skus, name="skus")
     app.command()(audit)
-
-
-def with_database(work: Callable[[Any], Awaitable[T]]) -> T:
-    """Run `work(database)` on the configured PostgreSQL, or on the embedded one while `kept up` runs."""
-    from kept.store.database import Database
-
-    async def connected() -> T:
-        database = Database(database_url())
-        try:
-            return await work(database)
-        finally:
-            await database.close()
-
-    return asyncio.run(connected())
-
-
-def database_url() -> str:
-    """The configured PostgreSQL, else the embedded one of this folder."""
-    from kept.embedded.postgres import EmbeddedPostgres
-
-    loaded = settings_module.load()
-    if loaded.database_url:
-        return loaded.database_url
-    port = loaded.home / "postgres" / "postgres.port"
-    if not port.exists():
-        raise SettingsError("set KEPT_DATABASE_URL, or run `kept up` in this folder first")
-    return EmbeddedPostgres(loaded.home / "postgres", int(port.read_text())).dsn
 
 
 def list_orders(
@@ -165,6 +139,16 @@ def list_stock(as_json: Json = False) -> None:
 
     rows = with_database(lambda database: StockRooms(database).levels())
     print_rows(rows, ("centre", "sku", "on_hand", "reserved", "available", "as_of"), as_json)
+
+
+def list_offers(
+    account: Annotated[str | None, typer.Option(help="Of one channel account only.")] = None, as_json: Json = False
+) -> None:
+    """List what channels were last told that they may sell, and what they would not take."""
+    from kept.store.stock_offers import StockOffers
+
+    rows = with_database(lambda database: StockOffers(database).listed(account))
+    print_rows(rows, ("account", "sku", "told", "refused", "reason", "told_at"), as_json)
 
 
 def import_skus(

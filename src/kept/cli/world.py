@@ -115,9 +115,15 @@ def _maker(*, rate: float, count: int, seed: int, faults: float = 0.0) -> Callab
         folder.mkdir(parents=True, exist_ok=True)
         known = folder / "world.json"
         first_port = load_world(known).erp.port if known.exists() else free_port()
-        plan = FaultPlan(seed=seed, rate=faults) if faults else None
         return demo_config(
-            folder, kept_url=kept_url, first_port=first_port, seed=seed, rate=rate, count=count, faults=plan
+            folder,
+            kept_url=kept_url,
+            first_port=first_port,
+            seed=seed,
+            rate=rate,
+            count=count,
+            faults=FaultPlan(seed=seed, rate=faults) if faults else None,
+            poll_every_s=10 if count else 60,  # what no webhook told of is waited for at the end
         )
 
     return make

@@ -86,9 +86,10 @@ class OrderHeld:
 
 @dataclass(frozen=True, slots=True)
 class HoldReleased:
-    """A person let a held order go on."""
+    """A person let a held order go on: what it was held for, by its `code`, is no reason any more."""
 
     by: str
+    code: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,15 +155,31 @@ class QuantityReturned:
 
 @dataclass(frozen=True, slots=True)
 class CancelRequested:
-    """The channel or a person wants the order stopped."""
+    """The channel, the buyer or a person wants the order stopped.
+
+    `reason` is a `kept.ports.CancelReason` that the channel has yet to be told; "" where the cancel is its own.
+    """
 
     by: str
     message_id: int
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
 class PartsStopped:
     """No part of a cancelled order is on its way any more."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderWithdrawn:
+    """What will not ship is out of the ERP; the channel has yet to hear of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class OrderRetracted:
+    """The channel knows what will not ship; the id is the channel's, "" where nothing had to be told."""
+
+    channel_cancel_id: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -317,6 +334,8 @@ OrderEvent = (
     | QuantityReturned
     | CancelRequested
     | PartsStopped
+    | OrderWithdrawn
+    | OrderRetracted
     | OrderCancelled
     | OrderCompleted
 )

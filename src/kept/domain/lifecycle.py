@@ -23,6 +23,7 @@ class MessageState(Enum):
     RECEIVED = "received"  # a channel's message; step normalise moves it on
     NORMALISED = "normalised"  # step deduplicate moves it on
     ARRIVED = "arrived"  # a centre's message; step receive moves it on
+    INSTRUCTED = "instructed"  # an operator's word; step instruct moves it on
     PROCESSED = "processed"  # terminal: its facts are in an order's ledger
 
 
@@ -38,6 +39,7 @@ class OrderState(Enum):
     BOOKED = "booked"  # in the ERP: its fulfilment orders move it on
     CANCELLING = "cancelling"  # its open fulfilment orders are being stopped: they move it on
     WITHDRAWING = "withdrawing"  # step withdraw takes what will not ship out of the ERP
+    RETRACTING = "retracting"  # cancelled by us: step cancel tells the channel what will not ship
     COMPLETE = "complete"  # terminal: everything not cancelled has shipped, channel and ERP know
     CANCELLED = "cancelled"  # terminal: nothing shipped and nothing will
     RECORDED = "recorded"  # terminal: known and never ours to ship (test order, shipped elsewhere)
@@ -70,6 +72,8 @@ MESSAGE_TRANSITIONS: Mapping[tuple[MessageState, str], MessageState] = {
     (MessageState.NORMALISED, "MessageProcessed"): MessageState.PROCESSED,
     (MessageState.ARRIVED, "MessageProcessed"): MessageState.PROCESSED,
     (MessageState.ARRIVED, "MessageIgnored"): MessageState.PROCESSED,
+    (MessageState.INSTRUCTED, "MessageProcessed"): MessageState.PROCESSED,
+    (MessageState.INSTRUCTED, "MessageIgnored"): MessageState.PROCESSED,
 }
 
 _BEFORE_ROUTING = (OrderState.RECEIVED, OrderState.PENDING, OrderState.HELD, OrderState.VALIDATED)
@@ -93,6 +97,10 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, str], OrderState] = {
     },
     **{(state, "CancelRequested"): OrderState.CANCELLING for state in _OPEN},
     (OrderState.CANCELLING, "PartsStopped"): OrderState.WITHDRAWING,
+    (OrderState.WITHDRAWING, "OrderWithdrawn"): OrderState.RETRACTING,
+    (OrderState.RETRACTING, "OrderRetracted"): OrderState.RETRACTING,
+    (OrderState.RETRACTING, "OrderCancelled"): OrderState.CANCELLED,
+    (OrderState.RETRACTING, "OrderCompleted"): OrderState.COMPLETE,
     (OrderState.WITHDRAWING, "OrderCancelled"): OrderState.CANCELLED,
     (OrderState.WITHDRAWING, "OrderCompleted"): OrderState.COMPLETE,
     (OrderState.CANCELLING, "OrderCompleted"): OrderState.COMPLETE,
@@ -131,11 +139,13 @@ STEP_OF_STATE: Mapping[State, str] = {
     MessageState.RECEIVED: "normalise",
     MessageState.NORMALISED: "deduplicate",
     MessageState.ARRIVED: "receive",
+    MessageState.INSTRUCTED: "instruct",
     OrderState.UNACKNOWLEDGED: "acknowledge",
     OrderState.RECEIVED: "validate",
     OrderState.VALIDATED: "route",
     OrderState.ROUTED: "book",
     OrderState.WITHDRAWING: "withdraw",
+    OrderState.RETRACTING: "cancel",
     PartState.READY: "label",
     PartState.LABELLED: "release",
     PartState.SHIPPED: "advise",

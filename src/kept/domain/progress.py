@@ -97,6 +97,8 @@ class Order:
     parts: tuple[Part, ...] = ()
     customer_id: str = ""
     erp_order_id: str = ""
+    cancel_reason: str = ""  # why we cancel it, for the channel; "" while we don't
+    accepted_holds: tuple[str, ...] = ()  # codes of holds of this content that a person let go
 
     def part(self, number: int) -> Part:
         """The fulfilment order with that number; KeyError when there is none."""
@@ -216,6 +218,7 @@ def _apply(order: Order, event: Any, content: OrderContent | None) -> Order:
     if kind is ev.OrderRevised:
         assert content is not None, "OrderRevised needs the new content"
         revised = {"content": content, "message_id": event.message_id, "lines": _revised(order.lines, content)}
+        revised["accepted_holds"] = ()  # they were let go for what the order said then
         return changed(order, state=state_after, seq=order.seq + 1, **revised)
     return changed(order, state=state_after, seq=order.seq + 1, **(change(order, event) if change is not None else {}))
 
@@ -273,6 +276,8 @@ _ORDER_CHANGES: dict[type[Any], Callable[[Order, Any], Fields]] = {
     ev.OrderValidated: lambda _, event: {"customer_id": event.customer_id},
     ev.OrderRouted: _routed,
     ev.OrderBooked: lambda _, event: {"erp_order_id": event.erp_order_id},
+    ev.HoldReleased: lambda order, event: {"accepted_holds": (*order.accepted_holds, event.code)},
+    ev.CancelRequested: lambda _, event: {"cancel_reason": event.reason},
     ev.OrderCancelled: _closed,
     ev.OrderCompleted: _closed,
 }

@@ -8,18 +8,26 @@ from kept.domain.order import OrderContent, Payment
 from kept.domain.progress import Order
 from kept.domain.skus import unmapped
 
+BUYER = "buyer"  # who asks, and `kept.ports.CancelReason.BUYER`
 
-def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> list[LedgerEvent]:
+
+def facts_of_revision(
+    order: Order, content: OrderContent, message_id: int, *, honours_requests: bool = False
+) -> list[LedgerEvent]:
     """The facts that a revision makes of an order. The newest one wins, by the channel's own update time.
 
     An older or equal one is recorded and changes nothing. A cancel is always taken up while the order is
-    open. Any other change applies until centres are chosen; after that it is recorded as too late.
+    open, and so is the buyer's request for one where the account `honours_requests`. Any other change applies
+    until centres are chosen; after that it is recorded as too late.
     """
     revision = content.revision
     if content.cancelled and not order.content.cancelled and _allows(order, "CancelRequested"):
         return [CancelRequested("channel", message_id)]
     if _given_up(order, content) and _allows(order, "CancelRequested"):
         return [CancelRequested("channel, which gave the money back or shipped it otherwise", message_id)]
+    newly_asked = wholly_unwanted(content) and not wholly_unwanted(order.content)
+    if honours_requests and newly_asked and order.parts and _allows(order, "CancelRequested"):
+        return [CancelRequested(BUYER, message_id, BUYER)]
     if revision == order.content.revision and (_newly_mapped(order, content) or _further_paid(order, content)):
         return [OrderRevised(revision, message_id)]
     if revision <= order.content.revision:
@@ -30,6 +38,12 @@ def facts_of_revision(order: Order, content: OrderContent, message_id: int) -> l
     if _what_ships(content) == _what_ships(order.content):
         return [RevisionIgnored(revision, message_id, "nothing that ships differs")]
     return [RevisionIgnored(revision, message_id, f"too late: the order is {order.state.value}")]
+
+
+def wholly_unwanted(content: OrderContent) -> bool:
+    """Whether the buyer asks to cancel every line that would ship."""
+    wanted = [line for line in content.lines if line.requires_shipping and line.quantity > 0]
+    return bool(wanted) and all(line.cancel_requested for line in wanted)
 
 
 def _given_up(order: Order, content: OrderContent) -> bool:

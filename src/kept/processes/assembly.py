@@ -141,6 +141,7 @@ def assemble_ports(
             items=CachedItems(erp.items),
             skus=SkuMaps(database),
             mapped_accounts=frozenset(name for name, each in business.channels.items() if each.skus_mapped),
+            cancel_on_request=frozenset(name for name, each in business.channels.items() if each.cancel_on_request),
             orders=orders,
             availability=StockRooms(database),
             effect_standings=EffectReader(database),

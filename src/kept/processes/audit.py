@@ -40,6 +40,7 @@ class Books:
     forged: frozenset[str]  # external ids
     malformed: int
     confirmed: Counter[tuple[str, str]]  # (external id, channel's line id) -> pieces
+    sold: Sequence[tuple[str, str, float]]  # (account, external id, seconds since 1970)
     unanswered: int = 0
 
 
@@ -107,6 +108,7 @@ def read_books(world: Path) -> Books:
         forged=frozenset(order for order, _ in channels.forged()),
         malformed=channels.malformed(),
         confirmed=confirmed,
+        sold=channels.sold(),
         unanswered=unanswered,
     )
     erp.close()
@@ -125,6 +127,7 @@ def compare(report: Report, ledger: LedgerView, books: Books) -> None:
     report.add("the ERP was told each shipment once", _posted(ledger, books))
     report.add("the channel was told each shipment once", _confirmed(ledger, books))
     report.add("every webhook answered 2xx is in the inbox", _accepted(ledger, books))
+    report.add("every order that was sold is known", iter(_unknown(ledger, books) if report.at_rest else ()))
     report.add("no forged webhook was kept", iter(books.forged & {key[1] for key in ledger.orders_by_external}))
     unread = ledger.unreadable_messages
     report.add(
@@ -193,6 +196,16 @@ def _confirmed(ledger: LedgerView, books: Books) -> Iterator[str]:
     for key, quantity in ledger.told_the_channel.items():
         if books.confirmed[key] < quantity:
             yield f"{key}: we say {quantity} told, the channel knows {books.confirmed[key]}"
+
+
+def _unknown(ledger: LedgerView, books: Books) -> Iterator[str]:
+    """Sold before the channel was last asked, or told by webhooks alone, which were all answered."""
+    for account, external_id, at_s in books.sold:
+        polled_until = ledger.polled_until.get(account)
+        if (account, external_id) not in ledger.orders_by_external and (
+            polled_until is None or at_s < polled_until.timestamp()
+        ):
+            yield f"{account} {external_id}"
 
 
 def _accepted(ledger: LedgerView, books: Books) -> Iterator[str]:

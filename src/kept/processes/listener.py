@@ -33,6 +33,7 @@ class Listener:
 
     def __init__(self, queues: Mapping[str, ReceiveNotifications], take_in: TakeIn) -> None:
         self._queues = queues
+        self.accounts = sorted(queues)
         self._take_in = take_in
 
     async def run(self) -> None:

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from typing import Any
 
 import structlog
 
@@ -21,11 +22,13 @@ from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
 from kept.processes.assembly import utc_now
 from kept.processes.listener import Listener
+from kept.processes.stock_pusher import StockPusher
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
 from kept.store.database import Database
 from kept.store.inbox import Arrival, Inbox
 from kept.store.polling import PollWindows, Window
+from kept.store.stock_offers import StockOffers
 
 log = structlog.get_logger("kept.poller")
 
@@ -174,19 +177,31 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """Poll, and take notifications from queues, until SIGTERM or SIGINT."""
+    """See to the channels until SIGTERM or SIGINT: poll them, hear their queues, tell them what they may sell."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
-    async with _poller(settings) as poller:
+    async with _opened(settings) as opened:
+        poller = opened.poller()
+        pusher = StockPusher(opened.channels, settings.business.channels, StockOffers(opened.database), utc_now)
         listener = Listener(poller.queues, poller.take_in)
-        running = [each for each, accounts in ((poller, poller.accounts), (listener, poller.queues)) if accounts]
-        working = [asyncio.create_task(each.run()) for each in running]
-        stop = asyncio.create_task(stopping.wait())  # without any work too: the supervisor expects a process that stays
-        log.info("poller.started", polled=poller.accounts, heard=sorted(poller.queues))
-        await asyncio.wait({*working, stop}, return_when=asyncio.FIRST_COMPLETED)
-        for task in (*working, stop):
-            task.cancel()
-        await asyncio.gather(*working)  # what broke one is for the supervisor to see
+        chores = [each.run() for each in (poller, listener, pusher) if each.accounts]
+        log.info("poller.started", polled=poller.accounts, heard=listener.accounts, pushed=pusher.accounts)
+        await until_stopped(chores, stopping)
+
+
+async def until_stopped(chores: Sequence[Coroutine[Any, Any, None]], stopping: asyncio.Event) -> None:
+    """Run chores side by side until `stopping` is set, or one of them ends. What broke it is raised.
+
+    Without a chore it waits all the same: a supervisor expects a process that stays.
+    """
+    stop = asyncio.create_task(stopping.wait())
+    running = [asyncio.create_task(chore) for chore in chores]
+    await asyncio.wait({stop, *running}, return_when=asyncio.FIRST_COMPLETED)
+    for task in (stop, *running):
+        task.cancel()
+    for ended in await asyncio.gather(*running, return_exceptions=True):
+        if isinstance(ended, BaseException) and not isinstance(ended, asyncio.CancelledError):
+            raise ended
 
 
 async def back_fill(
@@ -197,19 +212,32 @@ async def back_fill(
     `told` hears after each page what was found so far. Raises SettingsError for an account that can't be polled, and
     the channel's faults; run again, it changes nothing twice.
     """
-    async with _poller(settings) as poller:
-        return await poller.back_fill(account, since, until, told)
+    async with _opened(settings) as opened:
+        return await opened.poller().back_fill(account, since, until, told)
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """What the chores work with."""
+
+    settings: Settings
+    database: Database
+    bell: Bell
+    channels: Mapping[str, Channel]
+
+    def poller(self) -> Poller:
+        accounts = self.settings.business.channels
+        tempos = {name: Tempo(each.poll_every_s) for name, each in accounts.items() if each.poll_every_s > 0}
+        return Poller(self.channels, tempos, PollWindows(self.database), Inbox(self.database), self.bell, utc_now)
 
 
 @contextlib.asynccontextmanager
-async def _poller(settings: Settings) -> AsyncIterator[Poller]:
+async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
     database = Database(settings.database_url)
     connectors = build_connectors(settings.business)
     bell = Streams(connect(settings.redis_url), consumer_name())
-    channels = settings.business.channels
-    tempos = {name: Tempo(each.poll_every_s) for name, each in channels.items() if each.poll_every_s > 0}
     try:
-        yield Poller(connectors.channels, tempos, PollWindows(database), Inbox(database), bell, utc_now)
+        yield _Opened(settings, database, bell, connectors.channels)
     finally:
         await connectors.aclose()
         await bell.aclose()

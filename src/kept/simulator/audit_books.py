@@ -88,6 +88,10 @@ class ChannelBook(_ReadOnlyBook):
         rows = self._all("SELECT account, external_id, currency, total_minor, cancelled FROM orders ORDER BY seq")
         return [(account, order, currency, total, bool(gone)) for account, order, currency, total, gone in rows]
 
+    def sold(self) -> Sequence[tuple[str, str, float]]:
+        """(account, external_id, seconds since 1970) of every order sold."""
+        return self._all("SELECT account, external_id, made_at FROM orders ORDER BY seq")
+
     def lines(self) -> Sequence[tuple[str, str, str, str, int]]:
         """(account, external_id, line id, sku, quantity) of every line that must be shipped unless cancelled."""
         return self._all(

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from kept.simulator.config import CentreConfig, ChannelConfig, Delays, ErpConfig, WorldConfig
+from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, FaultPlan
 
-_POLL_EVERY_S = 60  # often enough to be seen in a demonstration
 # Ports of the world, in this order from `first_port` on.
 _PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse")
 
@@ -37,6 +37,7 @@ def demo_config(
     behaviour: Behaviour | None = None,
     delays: Delays | None = None,
     on_hand: int = 1_000_000,
+    poll_every_s: int = 60,
 ) -> DemoWorld:
     """The demonstration world under `folder`. Its secrets are made once and kept there (mode 0600)."""
     folder = folder.absolute()
@@ -61,7 +62,7 @@ def demo_config(
         behaviour=behaviour or Behaviour(),
         delays=delays or Delays(),
     )
-    return DemoWorld(config, _kept_toml(config))
+    return DemoWorld(config, _kept_toml(config, poll_every_s))
 
 
 def _secrets(folder: Path) -> Mapping[str, str]:
@@ -122,7 +123,7 @@ _CENTRES = {
 }
 
 
-def _kept_toml(config: WorldConfig) -> str:
+def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
     """The kept.toml for this world. Paths are quoted as TOML literal strings."""
 
     def reach(port: int, token: str, webhook: str | None = None) -> str:
@@ -134,7 +135,7 @@ def _kept_toml(config: WorldConfig) -> str:
     parts = ["# A simulated world's kept.toml. Written by `kept simulate`."]
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
-        tempo = f"\npoll_every_s = {_POLL_EVERY_S}" if channel.type == "shopify" else ""
+        tempo = f"\npoll_every_s = {poll_every_s}" if DIALECTS[channel.type].listed else ""
         parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():

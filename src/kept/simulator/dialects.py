@@ -42,7 +42,8 @@ class Dialect:
     """One kind of channel. `seq` is the world's number of a sale.
 
     `headers(secret, row, now_s)` are a webhook's, signed now over the unchanged body; None for a kind that posts
-    nothing, whose messages somebody fetches from the book (a queue) and marks as answered.
+    nothing, whose messages somebody fetches from the book (a queue) and marks as answered. `listed`: there is a call
+    that lists its orders, so that one is found even if no message tells of it.
     """
 
     order_id: Callable[[int], str]
@@ -50,6 +51,7 @@ class Dialect:
     number: Callable[[int], str]
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
+    listed: bool
 
 
 def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
@@ -72,6 +74,7 @@ DIALECTS: Mapping[str, Dialect] = {
         number=lambda seq: f"IH{seq:07d}",
         body=lambda sale, version: orjson.dumps(inhouse_order(sale, version)),
         headers=lambda secret, row, now_s: standard_headers(secret, row.webhook_id, row.body, now_s),
+        listed=False,
     ),
     "shopify": Dialect(
         order_id=lambda seq: str(shopify_order_id(seq)),
@@ -79,5 +82,6 @@ DIALECTS: Mapping[str, Dialect] = {
         number=lambda seq: f"#{1000 + seq}",
         body=lambda sale, version: orjson.dumps(shopify_order(sale, version)),
         headers=_shopify_headers,
+        listed=True,
     ),
 }

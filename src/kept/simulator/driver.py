@@ -107,11 +107,22 @@ class Driver:
                 for line in sale.lines
             ],
         )
+        unheard = self._unheard(account, seq)
         for draft in drafts:
-            self._store(db, account, sale, draft, now_s)
+            if not (unheard and draft.flavour is Flavour.GOOD):
+                self._store(db, account, sale, draft, now_s)
 
     def _dialect(self, account: str) -> Dialect:
         return DIALECTS[self.config.channels[account].type]
+
+    def lists(self, account: str, seq: int) -> bool:
+        """Whether the channel's call that lists orders shows this one."""
+        luck = Luck(self.config.seed, self.config.behaviour)
+        return self._unheard(account, seq) or not luck.strikes("unlisted", account, seq)
+
+    def _unheard(self, account: str, seq: int) -> bool:
+        luck = Luck(self.config.seed, self.config.behaviour)
+        return self._dialect(account).listed and luck.strikes("unheard", account, seq)
 
     def _drafts(self, account: str, sale: Sale) -> tuple[Draft, ...]:
         luck = Luck(self.config.seed, self.config.behaviour)

@@ -97,6 +97,8 @@ class Behaviour:
     late: float = 0.02  # the order's first webhook comes after those that follow it
     updated_first: float = 0.02  # an update overtakes its create
     stale: float = 0.02  # an old revision comes again at the end
+    unheard: float = 0.01  # none of the order's webhooks is sent, where the channel can be polled
+    unlisted: float = 0.01  # left out by the call that lists orders; then its webhooks are sent
     malformed: float = 0.003  # authentic, and no order at all (an extra message, not an order's own)
     forged: float = 0.003  # a wrong signature (an extra message)
     # The centres

@@ -117,6 +117,8 @@ class Shop:
         ).fetchall()
         found = []
         for seq, made_at in rows:
+            if not self.driver.lists(self.party.name, seq):
+                continue
             body = self._body(seq, made_at)
             if iso(since) <= body["updated_at"] < iso(until):
                 found.append((f"{body['updated_at']}/{seq:09d}", body))

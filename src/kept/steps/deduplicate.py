@@ -23,7 +23,7 @@ async def deduplicate(messages: Sequence[Message], ports: Ports) -> Sequence[Out
         content = _content(message)
         order = known.get(_key(content))
         if order is not None:
-            outcomes.append(_revise(order, content, message))
+            outcomes.append(_revise(order, content, message, ports.cancel_on_request))
         elif _key(content) in begun:
             outcomes.append(Wait(ports.clock(), "another message is just creating the order"))
         else:
@@ -41,8 +41,9 @@ def _key(content: OrderContent) -> tuple[str, str]:
     return content.account, content.external_id
 
 
-def _revise(order: Order, content: OrderContent, message: Message) -> Done:
-    facts = facts_of_revision(order, content, message.id)
+def _revise(order: Order, content: OrderContent, message: Message, cancel_on_request: frozenset[str]) -> Done:
+    honours_requests = content.account in cancel_on_request
+    facts = facts_of_revision(order, content, message.id, honours_requests=honours_requests)
     return Done([MessageProcessed(), *facts], about=order, content=content)
 
 

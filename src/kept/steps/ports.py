@@ -75,6 +75,7 @@ class Ports:
     items: ReadItems
     skus: ReadSkus
     mapped_accounts: frozenset[str]  # accounts whose every SKU needs a mapping
+    cancel_on_request: frozenset[str]  # accounts whose buyers' requests to cancel are granted while it can be done
     orders: ReadOrders
     availability: ReadAvailability
     effect_standings: ReadEffects

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from kept.domain.events import LedgerEvent, OrderCancelled, OrderCompleted
+from kept.domain.events import LedgerEvent, OrderCancelled, OrderCompleted, OrderWithdrawn
 from kept.domain.keys import effect_key
 from kept.domain.progress import Order
 from kept.engine.outcome import Done, Outcome, Wait
@@ -35,4 +35,6 @@ async def withdraw(order: Order, ports: Ports) -> Outcome:
 
 
 def _end(order: Order) -> LedgerEvent:
+    if order.cancel_reason:
+        return OrderWithdrawn()  # step cancel goes on
     return OrderCompleted() if any(line.shipped for line in order.lines) else OrderCancelled()

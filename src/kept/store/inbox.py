@@ -15,7 +15,11 @@ from kept.engine.delivery import Ring
 from kept.store.database import Database
 from kept.store.ids import Ids
 
-_FIRST_STATE = {"channel": MessageState.RECEIVED, "centre": MessageState.ARRIVED}
+_FIRST_STATE = {
+    "channel": MessageState.RECEIVED,
+    "centre": MessageState.ARRIVED,
+    "operator": MessageState.INSTRUCTED,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,7 +27,7 @@ class Arrival:
     """A verified message, about to be kept."""
 
     source: str
-    source_kind: str  # "channel" or "centre"
+    source_kind: str  # "channel", "centre" or "operator"
     external_key: str  # the sender's own id of it
     headers: dict[str, str]
     body: bytes

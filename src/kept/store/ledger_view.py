@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 
 from kept.domain.keys import fulfilment_reference
 from kept.domain.lifecycle import PartState
@@ -44,6 +45,7 @@ class LedgerView:
     told_the_channel: Mapping[tuple[str, str], int]
     inbox_keys: Mapping[str, set[str]]
     unreadable_messages: int
+    polled_until: Mapping[str, datetime]  # by account: changes before that were asked for
 
 
 async def ledger_view(database: Database) -> LedgerView:
@@ -68,6 +70,7 @@ async def ledger_view(database: Database) -> LedgerView:
         unreadable = await connection.fetchval(
             "SELECT count(*) FROM dead_letters WHERE code = 'bad_message' AND kind = 'message'"
         )
+        windows = await connection.fetch("SELECT account, done_until FROM poll_windows")
     line_ids = {row["message_id"]: _line_ids(row["content"]) for row in contents}
     shipped: dict[str, dict[int, int]] = defaultdict(dict)
     posted: set[str] = set()
@@ -98,6 +101,7 @@ async def ledger_view(database: Database) -> LedgerView:
         told_the_channel=told,
         inbox_keys=keys,
         unreadable_messages=unreadable,
+        polled_until={row["account"]: row["done_until"] for row in windows},
     )
 
 

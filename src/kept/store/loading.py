@@ -71,8 +71,8 @@ class Orders:
     async def load(self, connection: asyncpg.Connection, ids: Sequence[int]) -> dict[int, Order]:
         """Orders by id, on a given connection."""
         rows = await connection.fetch(
-            "SELECT id, reference, state, seq, message_id, customer_id, erp_order_id, correlation_id"
-            " FROM orders WHERE id = ANY($1::bigint[])",
+            "SELECT id, reference, state, seq, message_id, customer_id, erp_order_id, correlation_id,"
+            " cancel_reason, accepted_holds FROM orders WHERE id = ANY($1::bigint[])",
             ids,
         )
         if not rows:
@@ -93,6 +93,8 @@ class Orders:
                 parts=tuple(parts.get(row["id"], ())),
                 customer_id=row["customer_id"],
                 erp_order_id=row["erp_order_id"],
+                cancel_reason=row["cancel_reason"],
+                accepted_holds=tuple(row["accepted_holds"]),
             )
             for row in rows
         }

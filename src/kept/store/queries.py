@@ -84,6 +84,15 @@ class Queries:
         order["dead_letters"] = [dict(row) for row in letters]
         return order
 
+    async def hold_code(self, order_id: int) -> str:
+        """What an order was last held for; "" if it never was."""
+        async with self._database.connection() as connection:
+            code = await connection.fetchval(
+                "SELECT data->>'code' FROM ledger WHERE order_id = $1 AND type = 'OrderHeld' ORDER BY seq DESC LIMIT 1",
+                order_id,
+            )
+        return code or ""
+
     async def timeline(self, order_id: int) -> list[dict[str, Any]]:
         """Everything that is known of an order, in time: messages, facts, effects' attempts, calls."""
         async with self._database.connection() as connection:

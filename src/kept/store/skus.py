@@ -37,6 +37,12 @@ class SkuMaps:
             found[row["account"]][row["channel_sku"]] = _decode(row["components"])
         return found
 
+    async def of_account(self, account: str) -> SkuMap:
+        """Every mapping of an account."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT channel_sku, components FROM sku_map WHERE account = $1", account)
+        return {row["channel_sku"]: _decode(row["components"]) for row in rows}
+
     async def put(self, account: str, mapping: SkuMap, now: datetime) -> None:
         """Add mappings, or replace those that are there."""
         rows = [(sku, orjson.dumps(components).decode()) for sku, components in sorted(mapping.items())]

@@ -62,6 +62,7 @@ async def insert_lines(connection: asyncpg.Connection, orders: Iterable[Order]) 
 
 async def update_orders(connection: asyncpg.Connection, changes: Sequence[Change], now: datetime) -> None:
     """State and number of the last fact always; the rest only where it changed, which is seldom. Each row once."""
+    await _update_words(connection, changes)
     moved: list[tuple[Any, ...]] = []
     known: list[tuple[Any, ...]] = []
     revised: list[tuple[Any, ...]] = []
@@ -78,6 +79,18 @@ async def update_orders(connection: asyncpg.Connection, changes: Sequence[Change
     for sql, rows, width in ((_MOVED, moved, 3), (_KNOWN, known, 5), (_REVISED, revised, 9)):
         if rows:
             await connection.execute(sql, *columns(rows, width), now)
+
+
+async def _update_words(connection: asyncpg.Connection, changes: Sequence[Change]) -> None:
+    """What persons and buyers said. So seldom that it is not worth a place in the statements above."""
+    for before, after in _evolved(changes):
+        if (before.cancel_reason, before.accepted_holds) != (after.cancel_reason, after.accepted_holds):
+            await connection.execute(
+                "UPDATE orders SET cancel_reason = $2, accepted_holds = $3 WHERE id = $1",
+                after.id,
+                after.cancel_reason,
+                list(after.accepted_holds),
+            )
 
 
 _MOVED = """

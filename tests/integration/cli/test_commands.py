@@ -107,6 +107,21 @@ async def test_an_order_that_is_not_there_is_exit_code_1_and_one_line(kept: Kept
     assert "nobody's" in ended.err
 
 
+async def test_an_order_is_cancelled_with_a_reason_and_what_can_not_be_is_exit_code_1(
+    kept: Kept, driver: Driver, database: Database
+) -> None:
+    waiting, finished = await driver.order(), await driver.shipped()
+    done = await kept("orders", "cancel", waiting.reference, "--reason", "out_of_stock")
+    assert (done.code, done.json()["action"]) == (0, "cancel")
+    sql = "SELECT convert_from(body, 'UTF8') FROM inbox WHERE source_kind = 'operator'"
+    assert '"reason": "out_of_stock"' in str(await value_of(database, sql))
+    for arguments in (("cancel", finished.reference, "--reason", "fraud"), ("release", waiting.reference)):
+        ended = await kept("orders", *arguments)
+        assert ended.code == 1
+        assert "there is nothing to" in ended.err
+        assert one_line(ended.err)
+
+
 # ------------------------------------------------------------------ dead letters
 
 

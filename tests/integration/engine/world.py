@@ -169,6 +169,7 @@ async def _ports(
         items=CachedItems(erp),
         skus=SkuMaps(database),
         mapped_accounts=frozenset(),
+        cancel_on_request=frozenset(),
         orders=orders,
         availability=StockRooms(database),
         effect_standings=EffectReader(database),

@@ -37,7 +37,7 @@ STATES: Mapping[str, frozenset[State]] = {
     "part": frozenset(PartState),
 }
 BIRTHS: Mapping[str, frozenset[State]] = {
-    "message": frozenset({MessageState.RECEIVED, MessageState.ARRIVED}),
+    "message": frozenset({MessageState.RECEIVED, MessageState.ARRIVED, MessageState.INSTRUCTED}),
     "order": frozenset({OrderState.UNACKNOWLEDGED, OrderState.RECEIVED}),
     "part": frozenset({PartState.PLANNED}),
 }
@@ -133,7 +133,7 @@ def test_a_part_takes_a_centres_repeated_word_in_any_state(state: PartState) -> 
 
 @pytest.mark.parametrize("state", [s for s in OrderState if s not in TERMINAL], ids=str)
 def test_an_open_order_can_be_cancelled_or_is_being_cancelled(state: OrderState) -> None:
-    ending = {OrderState.CANCELLING, OrderState.WITHDRAWING}
+    ending = {OrderState.CANCELLING, OrderState.WITHDRAWING, OrderState.RETRACTING}
     assert ((state, "CancelRequested") in ORDER_TRANSITIONS) != (state in ending)
 
 

@@ -204,13 +204,7 @@ async def test_the_shop_lists_its_orders_as_its_webhooks_told_them(kept: Any, ma
     now = datetime.now(UTC)
     async with channels_running(config) as ports:
         await kept.until(lambda hooks: {"orders/create"} <= {hook.headers.get("x-shopify-topic") for hook in hooks})
-        shop = HttpTarget(
-            "channel:shop",
-            f"http://127.0.0.1:{ports['shop']}",
-            timeout_s=10,
-            requests_at_once=2,
-            headers={"x-shopify-access-token": token},
-        )
+        shop = admin_api(ports["shop"], token)
         try:
             told: dict[str, OrderContent] = {}
             listed: dict[str, OrderContent] = {}
@@ -220,6 +214,31 @@ async def test_the_shop_lists_its_orders_as_its_webhooks_told_them(kept: Any, ma
         finally:
             await shop.aclose()
     assert any(json.loads(hook.body).get("refunds") for hook in kept.hooks)
+
+
+async def test_some_orders_are_told_by_webhooks_alone_and_some_by_the_list_alone(
+    kept: Any, make_world: WorldMaker
+) -> None:
+    luck = replace(CALM, unheard=0.3, unlisted=0.3)
+    config = make_world(kept_url=kept.url, rate=1000, count=100, behaviour=luck)
+    token = resolve_secret(config.channels["shop"].token).reveal()
+    async with channels_running(config) as ports:
+        shop = admin_api(ports["shop"], token)
+        try:
+            told: dict[str, OrderContent] = {}
+            listed: dict[str, OrderContent] = {}
+            while len(told.keys() | listed.keys()) < 50:  # bounded by the suite's time limit
+                told |= newest(hook for hook in kept.hooks if hook.account == "shop")
+                listed = await all_listed(ShopifyPoll(shop), datetime.now(UTC))
+        finally:
+            await shop.aclose()
+    assert 5 < len(listed.keys() - told.keys()) < 30
+    assert 3 < len(told.keys() - listed.keys()) < 30
+
+
+def admin_api(port: int, token: str) -> HttpTarget:
+    headers = {"x-shopify-access-token": token}
+    return HttpTarget("channel:shop", f"http://127.0.0.1:{port}", timeout_s=10, requests_at_once=2, headers=headers)
 
 
 def newest(hooks: Iterable[Any]) -> dict[str, OrderContent]:

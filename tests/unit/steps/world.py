@@ -24,11 +24,14 @@ from kept.ports import (
     CentreEvent,
     CentreEventKind,
     Channel,
+    ChannelCancel,
+    ChannelCancelled,
     Effect,
     Incoming,
     Intercept,
     InterceptAnswer,
     ItemCheck,
+    PermanentFault,
 )
 from kept.simulator.instant import InstantCentre, InstantConfirmations, InstantErp
 from kept.steps.ports import LabelPolicy, Ports
@@ -176,6 +179,25 @@ class Skus:
 
 
 @dataclass
+class Canceller:
+    """A channel's end for our cancels. `refusal` is what it raises, `known` what it finds."""
+
+    honours_key: bool = True
+    refusal: PermanentFault | None = None
+    known: ChannelCancelled | None = None
+    told: list[ChannelCancel] = field(default_factory=list)
+
+    async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled:
+        self.told.append(cancel)
+        if self.refusal is not None:
+            raise self.refusal
+        return ChannelCancelled("X-1")
+
+    async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None:
+        return self.known
+
+
+@dataclass
 class World:
     """Everything a step may ask, with the fakes at hand."""
 
@@ -184,6 +206,8 @@ class World:
     items: Items = field(default_factory=Items)
     skus: Skus = field(default_factory=Skus)
     mapped_accounts: set[str] = field(default_factory=set)
+    cancel_on_request: set[str] = field(default_factory=set)
+    canceller: Canceller | None = None
     shelf: Shelf = field(default_factory=Shelf)
     stock: Stock = field(default_factory=Stock)
     standings: Standings = field(default_factory=Standings)
@@ -207,7 +231,8 @@ class World:
         return Ports(
             clock=self.clock,
             channels={
-                name: Channel(name, _trust, lambda message: "", _normalise, self.told) for name in sorted(self.channels)
+                name: Channel(name, _trust, lambda message: "", _normalise, self.told, cancel=self.canceller)
+                for name in sorted(self.channels)
             },
             centres={
                 name: replace(centre.port(), intercepts=self.interceptor) for name, centre in self.centres.items()
@@ -217,6 +242,7 @@ class World:
             items=self.items,
             skus=self.skus,
             mapped_accounts=frozenset(self.mapped_accounts),
+            cancel_on_request=frozenset(self.cancel_on_request),
             orders=self.shelf,
             availability=self.stock,
             effect_standings=self.standings,

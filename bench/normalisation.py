@@ -1,0 +1,55 @@
+"""Orders normalised per second of one core's time, per kind of channel: from raw bytes to the canonical order."""
+
+from __future__ import annotations
+
+import time
+from datetime import UTC, datetime
+
+from kept.connectors.registry import CHANNELS
+from kept.ports import Incoming
+from kept.simulator.dialects import DIALECTS, Dialect, MessageRow
+from kept.simulator.orders import Sale, make_sale
+from kept.simulator.payloads import Version, iso
+
+_LINES = 3
+_TURNS = 3
+_TURN_S = 1.0
+_NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
+
+
+def normalisations_per_s() -> dict[str, float]:
+    """The best of some turns for each kind of channel, as `normalise_per_s_KIND`: noise only ever slows down."""
+    figures = {}
+    for kind in sorted(CHANNELS.keys() & DIALECTS.keys()):
+        message = _message(DIALECTS[kind])
+        figures[f"normalise_per_s_{kind}"] = max(_turn(kind, message) for _ in range(_TURNS))
+    return figures
+
+
+def _message(dialect: Dialect) -> Incoming:
+    body = dialect.body(_sale(), Version(age_s=1))
+    row = MessageRow(1, "bench", "orders/create", "w-1", "e-1", iso(_NOW), "good", body, 0)
+    return Incoming(dialect.headers("whsec_YmVuY2g=", row, 0.0) if dialect.headers else {}, body)
+
+
+def _turn(kind: str, message: Incoming) -> float:
+    normalise = CHANNELS[kind].normalise
+    done, begun = 0, time.process_time()
+    while (took_s := time.process_time() - begun) < _TURN_S:
+        for _ in range(100):
+            order = normalise("bench", message, _NOW)
+        done += 100
+    assert order is not None
+    assert len(order.lines) == _LINES, "another sale than was meant was measured"
+    return done / took_s
+
+
+def _sale() -> Sale:
+    """A made-up order of three lines that all ship, with taxes and discounts."""
+    sales = (make_sale(seed=1, seq=seq, now=_NOW) for seq in range(10_000))
+    return next(
+        sale
+        for sale in sales
+        if len(sale.lines) == _LINES
+        and all(line.requires_shipping and line.discount_minor and line.tax_minor for line in sale.lines)
+    )

@@ -1,0 +1,39 @@
+"""The database that a command works on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import Any, TypeVar
+
+from kept import settings as settings_module
+from kept.settings import SettingsError
+
+T = TypeVar("T")
+
+
+def with_database(work: Callable[[Any], Awaitable[T]]) -> T:
+    """Run `work(database)` on the configured PostgreSQL, or on the embedded one while `kept up` runs."""
+    from kept.store.database import Database
+
+    async def connected() -> T:
+        database = Database(database_url())
+        try:
+            return await work(database)
+        finally:
+            await database.close()
+
+    return asyncio.run(connected())
+
+
+def database_url() -> str:
+    """The configured PostgreSQL, else the embedded one of this folder."""
+    from kept.embedded.postgres import EmbeddedPostgres
+
+    loaded = settings_module.load()
+    if loaded.database_url:
+        return loaded.database_url
+    port = loaded.home / "postgres" / "postgres.port"
+    if not port.exists():
+        raise SettingsError("set KEPT_DATABASE_URL, or run `kept up` in this folder first")
+    return EmbeddedPostgres(loaded.home / "postgres", int(port.read_text())).dsn

@@ -52,8 +52,9 @@ _WHO_ARE_YOU = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class SqsMessage:
-    """One delivery of a message. `deliveries` counts this one; 1 at first."""
+    """One delivery of a message. `deliveries` counts this one; 1 at first. Each delivery has a receipt of its own."""
 
+    message_id: str
     receipt: str
     body: str
     deliveries: int
@@ -87,7 +88,10 @@ class SqsQueue:
         )
         return [
             SqsMessage(
-                each["ReceiptHandle"], each["Body"], int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1))
+                each["MessageId"],
+                each["ReceiptHandle"],
+                each["Body"],
+                int(each.get("Attributes", {}).get("ApproximateReceiveCount", 1)),
             )
             for each in answer.get("Messages", ())
         ]

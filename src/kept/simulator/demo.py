@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from kept.simulator.amazon_payloads import MARKETPLACE, SELLER_ID
 from kept.simulator.config import CentreConfig, ChannelConfig, Delays, ErpConfig, WorldConfig
 from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, FaultPlan
@@ -136,7 +137,8 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
         tempo = f"\npoll_every_s = {poll_every_s}" if DIALECTS[channel.type].listed else ""
-        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}')
+        own = _amazon_toml(config.host, name, channel) if channel.type == "amazon" else ""
+        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}{own}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():
         (timezone, cutoff), address, services = _CENTRES[name]
@@ -146,3 +148,19 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
             f"address = {{ {address} }}\nservices = [\n{services}]"
         )
     return "\n\n".join(parts) + "\n"
+
+
+def _amazon_toml(host: str, name: str, channel: ChannelConfig) -> str:
+    """What an Amazon account needs besides: login, seller and queue are at the same simulated address."""
+    url = f"http://{host}:{channel.port}"
+    lines = [
+        f"token_url = '{url}/auth/o2/token'",
+        'client_id = "simulated"',
+        f"client_secret = '{channel.webhook_secret}'",
+        f'seller_id = "{SELLER_ID}"',
+        f'marketplaces = ["{MARKETPLACE}"]',
+        f"queue_url = '{url}/000000000000/{name}'",
+        f'queue_key_id = "{name}"',
+        f"queue_secret = '{channel.webhook_secret}'",
+    ]
+    return "".join("\n" + line for line in lines)

@@ -190,10 +190,11 @@ async def test_what_cannot_be_read_becomes_a_message_for_people_and_leaves_the_q
     del broken["Payload"]
     await listening.send("{not json", broken, notification(2))
     await listening.listener().listen("shop")
+    await listening.send("{not json")  # the same again is another message
+    await listening.listener().listen("shop")
     keys = await listening.inbox()
-    assert len(keys) == 3
+    assert len(set(keys)) == 4
     assert keys[2] == "notification:n-2"
-    assert all(key.startswith("notification:sha256:") for key in keys[:2])
     assert await listening.counts() == (0, 0)
 
 

@@ -6,7 +6,6 @@ letter there: a queue that can't get rid of a message delivers it for days.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 from kept.connectors.channels.amazon.client import Json, Seller
@@ -54,7 +53,7 @@ class AmazonQueue:
         try:
             change = order_change(body)
         except BadMessage:
-            return Polled("sha256:" + hashlib.sha256(body).hexdigest(), {FORMAT_HEADER: NOTIFICATION}, body)
+            return Polled(message.message_id, {FORMAT_HEADER: NOTIFICATION}, body)
         if change is None:
             return None
         try:

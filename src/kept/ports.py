@@ -30,8 +30,16 @@ class TemporaryFault(Fault):
         self.retry_after_s = retry_after_s
 
 
-class CircuitOpen(TemporaryFault):
-    """We did not even ask: the target failed too often just now. Costs the delivery no attempt."""
+class NotAsked(TemporaryFault):
+    """We did not even ask. Costs the delivery no attempt."""
+
+
+class CircuitOpen(NotAsked):
+    """The target failed too often just now, or refuses us."""
+
+
+class QuotaSpent(NotAsked):
+    """The vendor allows no more calls for now; `retry_after_s` is when our turn comes."""
 
 
 class PermanentFault(Fault):

@@ -31,7 +31,7 @@ from kept.ports import (
 from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
 from tests.conformance import amazon
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
-from tests.conformance.wire import Beside, Wire
+from tests.conformance.wire import NO_LIMITS, Beside, Wire
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 KEY = "K7Q2F-000000123:step:1"
@@ -155,7 +155,7 @@ def seller(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, h
             seller_id="A1SELLER",
             marketplaces=(amazon.MARKETPLACE,),
         )
-        targets = HttpTargets(transport=Beside(wire, vendor.transport(), "channel.test"), clock=clock)
+        targets = HttpTargets(transport=Beside(wire, vendor.transport(), "channel.test"), clock=clock, shared=NO_LIMITS)
         perform, find = of(build_channel("shop", settings, targets))
         return bench(wire, targets, perform, find, vendor, kind)
 

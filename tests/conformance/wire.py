@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum
 
 import httpx2
 import orjson
+
+from kept.connectors.traffic import Shared
+from kept.engine.quotas import Bucket, Quotas
 
 
 class Trouble(Enum):
@@ -109,3 +112,13 @@ class Beside(httpx2.AsyncBaseTransport):
             return await self._wire.handle_async_request(request)
         self._wire.beside.append(request)
         return await self._past.handle_async_request(request)
+
+
+class _Unlimited(Quotas):
+    """For tests of something else than rates."""
+
+    async def take(self, buckets: Sequence[Bucket], cost: float = 1.0) -> float:
+        return 0.0
+
+
+NO_LIMITS = Shared(_Unlimited(None))

@@ -15,7 +15,7 @@ from kept.connectors.registry import build_channel
 from kept.ports import Channel, ChannelCancelled, ChannelShipment, StockOffer
 from tests.conformance.amazon import FakeAmazon
 from tests.conformance.operations import AT, CANCEL, CONFIRMATION, KEY
-from tests.conformance.wire import answer
+from tests.conformance.wire import NO_LIMITS, answer
 from tests.fixtures_location import shared_specs
 from tests.judges.prism import Judged, Route, judging, serving
 from tests.unit.connectors.channels.amazon.accounts import HOST, settings_in
@@ -64,7 +64,7 @@ async def judged(routes: tuple[Route, ...], stand: Stand) -> AsyncIterator[Judge
 
 def seller(judged: Judged, folder: Path, **changes: object) -> Channel:
     settings = replace(settings_in(folder), **changes)  # type: ignore[arg-type] # a test names settings freely
-    return build_channel("shop", settings, HttpTargets(transport=judged))
+    return build_channel("shop", settings, HttpTargets(transport=judged, shared=NO_LIMITS))
 
 
 async def test_a_shipment_is_confirmed_and_found_before_the_judge(judged: Judged, stand: Stand, tmp_path: Path) -> None:

@@ -13,12 +13,13 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, instructions, operations, status, webhooks
+from kept.api import docs, instructions, operations, status, targets, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
 from kept.connectors.registry import Connectors
-from kept.engine.streams import Streams
+from kept.engine.circuit_board import CircuitBoard
+from kept.engine.streams import Streams, connect
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
@@ -41,6 +42,7 @@ class Services:
     dead_letters: DeadLetters
     stock: StockRooms
     instructions: Instructions
+    board: CircuitBoard
 
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
@@ -53,6 +55,7 @@ def sources_of(connectors: Connectors) -> dict[str, Source]:
 def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock: Callable[[], datetime]) -> FastAPI:
     """The application; it opens its connections when it starts and closes them when it stops."""
     database = Database(settings.database_url)
+    board_redis = connect(settings.redis_url)
     services = Services(
         settings=settings,
         clock=clock,
@@ -63,6 +66,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         dead_letters=DeadLetters(database, clock),
         stock=StockRooms(database),
         instructions=Instructions(database, clock),
+        board=CircuitBoard(board_redis),
     )
 
     @contextlib.asynccontextmanager
@@ -71,6 +75,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         await services.intake.aclose()
         await connectors.aclose()
         await bell.aclose()
+        await board_redis.aclose()
         await database.close()
 
     app = FastAPI(
@@ -87,6 +92,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.include_router(webhooks.router)
     app.include_router(status.router)
     app.include_router(instructions.router)
+    app.include_router(targets.router)
     app.include_router(operations.router)
     app.include_router(docs.router)
     app.add_exception_handler(Problem, _problem)

@@ -126,11 +126,16 @@ class Amazon:
             return _errors(403, "Unauthorized", "Access denied.", "The access token you provided has expired.")
         if "(Language=" not in request.headers.get("user-agent", ""):
             return _errors(400, "InvalidInput", "a User-Agent with the language is missing")
+        answer = await self._served(operation, serve, request)
+        answer.headers["x-amzn-ratelimit-limit"] = format(RATES[operation].per_s * self.quotas.speed, "f")
+        return answer
+
+    async def _served(
+        self, operation: str, serve: Callable[[Request], Awaitable[Response]], request: Request
+    ) -> Response:
         if not self.quotas.take(operation):
             await self.party.book.write(partial(self._note_beyond, operation))
-            refused = _errors(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
-            refused.headers["x-amzn-ratelimit-limit"] = str(RATES[operation].per_s * self.quotas.speed)
-            return refused
+            return _errors(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
         try:
             return await serve(request)
         except Refused as refusal:

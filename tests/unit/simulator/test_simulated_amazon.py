@@ -41,6 +41,7 @@ from kept.simulator.orders import make_sale
 from kept.simulator.payloads import Version
 from kept.simulator.world import channels_running
 from tests.conformance.amazon_models import Judge
+from tests.conformance.wire import NO_LIMITS
 from tests.fixtures_location import shared_specs
 from tests.servers import until
 
@@ -177,7 +178,7 @@ def start(make_world: Callable[..., WorldConfig]) -> Start:
                 queue_key_id=AMAZON,
                 queue_secret=shop.webhook_secret,
             )
-            targets = HttpTargets(transport=judge)
+            targets = HttpTargets(transport=judge, shared=NO_LIMITS)
             channel = build_channel(AMAZON, settings, targets)
             try:
                 async with httpx2.AsyncClient(base_url=url, trust_env=False) as client:

@@ -11,6 +11,7 @@ from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.amazon import access, faults
 from kept.connectors.channels.amazon.cancel import AmazonCancel
 from kept.connectors.channels.amazon.client import Seller
+from kept.connectors.channels.amazon.codes import RATES
 from kept.connectors.channels.amazon.confirm import AmazonConfirm
 from kept.connectors.channels.amazon.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.amazon.poll import AmazonPoll, AmazonPollV0
@@ -19,10 +20,12 @@ from kept.connectors.channels.amazon.stock import AmazonStock
 from kept.connectors.http import HttpTarget, HttpTargets
 from kept.connectors.secrets import required, token
 from kept.connectors.sqs import SqsQueue
+from kept.connectors.traffic import Rates
 from kept.ports import Channel, Incoming, NotAuthentic, PollOrders
 from kept.settings import ChannelSettings, SettingsError
 
 _POLLS: dict[str, Callable[[Seller], PollOrders]] = {"": AmazonPoll, "2026-01-01": AmazonPoll, "v0": AmazonPollV0}
+_RATES = Rates(RATES, read_level=faults.read_level)
 
 
 def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:
@@ -89,6 +92,7 @@ def _api(name: str, settings: ChannelSettings, targets: HttpTargets, base_url: s
         headers=headers,
         read_refusal=faults.read_refusal,
         authorise=access.AmazonAuthorise(tokens),
+        rates=_RATES,
     )
     return targets.open(
         f"channel:{name}",
@@ -98,6 +102,7 @@ def _api(name: str, settings: ChannelSettings, targets: HttpTargets, base_url: s
         headers=headers,
         read_refusal=faults.read_refusal,
         authorise=access.AmazonAuthorise(tokens, AccessTokens(access.restricted_fetch(permits))),
+        rates=_RATES,
     )
 
 

@@ -7,6 +7,7 @@ from datetime import timedelta
 from enum import Enum
 
 from kept.domain.order import Payment
+from kept.engine.quotas import Rate
 from kept.ports import CancelReason
 
 
@@ -227,4 +228,18 @@ TOKEN_ERRORS = {
     "ServerError": Meaning.UNKNOWN,
     "server_error": Meaning.UNKNOWN,
     "temporarily_unavailable": Meaning.TEMPORARY,
+}
+
+# What Amazon allows a seller and an application, of each operation by its name. A seller may have more; then
+# x-amzn-RateLimit-Limit says so. Source: the usage plans in Amazon's models.
+RATES = {
+    "searchOrders": Rate(0.0056, 20),
+    "getOrder": Rate(0.5, 30),
+    "getOrders": Rate(0.0167, 20),
+    "getOrderItems": Rate(0.5, 30),
+    "confirmShipment": Rate(2, 10),
+    "createFeedDocument": Rate(0.5, 15),
+    "createFeed": Rate(0.0083, 15),
+    "patchListingsItem": Rate(5, 5),
+    "createRestrictedDataToken": Rate(1, 10),
 }

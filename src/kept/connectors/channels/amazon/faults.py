@@ -16,10 +16,12 @@ from kept.connectors.answers import masked, retry_after_s
 from kept.connectors.channels.amazon.codes import ERRORS, TOKEN_ERRORS, Meaning
 from kept.connectors.http import Refused
 from kept.connectors.refusals import WHO_ARE_YOU, phrase, says_it_is_broken
+from kept.engine.quotas import Level
 from kept.ports import AccessRefused, BadMessage, Fault, PermanentFault, TemporaryFault
 
 _LATER = frozenset({HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE})
 _TOKEN_WORDS = ("expired", "revoked, malformed or invalid")
+_RATE_MAX = 1e9  # and so no infinity
 _WAIT_MAX_S = 300.0  # the slowest operation that we call gets a new token every 180 s (searchOrders)
 
 
@@ -92,19 +94,28 @@ def blames_token(refused: Refused) -> bool:
     return error.code == "ExpiredToken" or ("token" in told and any(word in told for word in _TOKEN_WORDS))
 
 
-def wait_s(headers: Mapping[str, str]) -> float | None:
-    """Seconds until the operation's bucket has a token again; None where Amazon does not say.
+def read_level(headers: Mapping[str, str], now: datetime) -> Level | None:
+    """`kept.connectors.traffic.ReadLevel`: the seller's own rate, where Amazon tells it. `now` is not needed."""
+    rate = _rate(headers)
+    return None if rate is None else Level(per_s=rate)
 
-    x-amzn-RateLimit-Limit is the rate in calls a second, and is not always there.
-    """
+
+def wait_s(headers: Mapping[str, str]) -> float | None:
+    """Seconds until the operation's bucket has a token again; None where Amazon does not say."""
     asked = retry_after_s(headers.get("retry-after", ""), datetime.now(UTC))
     if asked is not None:
         return asked
+    rate = _rate(headers)
+    return None if rate is None else min(1 / rate, _WAIT_MAX_S)
+
+
+def _rate(headers: Mapping[str, str]) -> float | None:
+    """x-amzn-RateLimit-Limit, calls a second. It is not always there, and mocks write the word "string"."""
     try:
         rate = float(headers.get("x-amzn-ratelimit-limit", ""))
     except ValueError:
         return None
-    return min(1 / rate, _WAIT_MAX_S) if rate > 0 else None
+    return rate if 0 < rate < _RATE_MAX else None
 
 
 def _first_error(body: bytes) -> Error | None:

@@ -11,7 +11,7 @@ from kept.ports import Channel
 from kept.settings import ChannelSettings
 from tests.conformance.amazon import MARKETPLACE, TOKEN_URL, FakeAmazon
 from tests.conformance.amazon_models import Judge
-from tests.conformance.wire import Beside, Wire
+from tests.conformance.wire import NO_LIMITS, Beside, Wire
 
 HOST = "channel.test"
 
@@ -50,6 +50,6 @@ def open_account(folder: Path, vendor: FakeAmazon | None = None, **changes: obje
     vendor = vendor or FakeAmazon()
     judge = Judge(vendor.transport(), HOST)
     wire = Wire(judge, lambda request: request.method != "GET")
-    targets = HttpTargets(transport=Beside(wire, vendor.transport(), HOST))
+    targets = HttpTargets(transport=Beside(wire, vendor.transport(), HOST), shared=NO_LIMITS)
     settings = replace(settings_in(folder), **changes)  # type: ignore[arg-type] # a test names settings freely
     return Account(build_channel("shop", settings, targets), vendor, wire, judge)

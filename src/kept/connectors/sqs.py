@@ -71,7 +71,7 @@ class SqsQueue:
         self._url = url
         self._key_id = key_id
         self._secret = secret
-        self._visible_after_s = visible_after_s
+        self.visible_after_s = visible_after_s
         self._client: Any = None
         self._opening = asyncio.Lock()
 
@@ -82,7 +82,7 @@ class SqsQueue:
                 QueueUrl=self._url,
                 MaxNumberOfMessages=AT_ONCE_MAX,
                 WaitTimeSeconds=_WAIT_S,
-                VisibilityTimeout=self._visible_after_s,
+                VisibilityTimeout=self.visible_after_s,
                 MessageSystemAttributeNames=["ApproximateReceiveCount"],
             )
         )

@@ -232,6 +232,36 @@ async def test_what_is_throttled_stays_in_the_queue_and_nothing_more_is_asked(li
     assert listening.vendor.refusing == []
 
 
+async def test_what_waits_for_its_turn_is_kept_and_read_without_another_delivery(listening: Listening) -> None:
+    patient = SqsQueue("queue", listening.url, "key", Secret("secret"), visible_after_s=60)
+    port = AmazonQueue(patient, Seller(target_of(listening.vendor), "A1SELLER", (MARKETPLACE,)))
+    broken = notification(1)
+    del broken["Payload"]
+    await listening.send(broken, notification(2))
+    listening.vendor.refusing.append(errors(429, "QuotaExceeded", "You exceeded your quota."))
+    assert await listening.listener(port).listen("shop") == 0.0
+    assert len(await listening.inbox()) == 1
+    assert await listening.counts() == (0, 1)
+    assert await listening.listener(port).listen("shop") == 0.0
+    assert (await listening.inbox())[1] == "notification:n-2"
+    assert await listening.counts() == (0, 0)
+
+
+async def test_what_waited_for_longer_than_it_is_ours_is_left_to_its_next_delivery(listening: Listening) -> None:
+    now_s = 0.0
+    patient = SqsQueue("queue", listening.url, "key", Secret("secret"), visible_after_s=60)
+    port = AmazonQueue(patient, Seller(target_of(listening.vendor), "A1SELLER", (MARKETPLACE,)), lambda: now_s)
+    await listening.send(notification(1))
+    listening.vendor.refusing.append(errors(429, "QuotaExceeded", "You exceeded your quota."))
+    with pytest.raises(TemporaryFault):
+        await port.receive()
+    now_s = 49.0
+    await listening.send(notification(2))
+    (only,) = await port.receive()
+    assert only.order is not None
+    assert only.order.key == "n-2"
+
+
 async def test_an_order_that_amazon_refuses_to_show_is_told_to_people(listening: Listening) -> None:
     listening.vendor.refusing.append(errors(400, "InvalidInput", "The order id is not valid."))
     await listening.send(notification(1))

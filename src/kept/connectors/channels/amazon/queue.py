@@ -6,7 +6,9 @@ letter there: a queue that can't get rid of a message delivers it for days.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
 
 from kept.connectors.channels.amazon.client import Json, Seller
 from kept.connectors.channels.amazon.mapping import FORMAT_HEADER, NOTIFICATION, ORDER_2026, REFUSAL_HEADER
@@ -17,30 +19,41 @@ from kept.ports import AccessRefused, BadMessage, PermanentFault, Polled, Receiv
 
 # An order may be told of before it can be read: a delivery or two later it can.
 _DELIVERIES_WITHOUT_ORDER_MAX = 3
+_OURS_SHARE = 0.8  # of the time that messages are hidden; the rest is for the inbox and for taking them off
 
 
 class AmazonQueue:
-    """`kept.ports.ReceiveNotifications` for one seller."""
+    """`kept.ports.ReceiveNotifications` for one seller. `clock` gives monotonic seconds."""
 
-    def __init__(self, queue: SqsQueue, seller: Seller) -> None:
+    def __init__(self, queue: SqsQueue, seller: Seller, clock: Callable[[], float] = time.monotonic) -> None:
         self._queue = queue
         self._seller = seller
+        self._clock = clock
+        # Received, and not read for want of a turn at getOrder: ours until its time is over.
+        self._held: deque[SqsMessage] = deque()
+        self._held_until = 0.0
 
     async def receive(self) -> Sequence[Received]:
         """Notifications with their orders, each order fetched once a batch.
 
-        At the first order that can't be had now the rest is left for its next delivery: getOrder gives one order in
-        two seconds, and asking on would only use that up. Raises the fault if not even the first could be had.
+        getOrder gives one order in two seconds: at the first that can't be had now, the rest is kept for the next
+        call. Raises the fault if not even the first could be had.
         """
+        if self._clock() >= self._held_until:
+            self._held.clear()  # these come again
+        if not self._held:
+            self._held_until = self._clock() + self._queue.visible_after_s * _OURS_SHARE
+            self._held.extend(await self._queue.receive())
         received: list[Received] = []
         fetched: dict[str, Json | None] = {}
-        for message in await self._queue.receive():
+        while self._held:
             try:
-                order = await self._read(message, fetched)
+                order = await self._read(self._held[0], fetched)
             except (TemporaryFault, AccessRefused):
                 if not received:
                     raise
                 break
+            message = self._held.popleft()
             if order is not _LATER:
                 received.append(Received(message.receipt, order))
         return received

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_channel
+from kept.connectors.traffic import Shared
 from kept.ports import Channel
 from kept.settings import ChannelSettings
 from tests.conformance.amazon import MARKETPLACE, TOKEN_URL, FakeAmazon
@@ -45,11 +46,13 @@ class Account:
         return [f"{request.method} {request.url.path.rpartition('/')[2]}" for request in self.wire.requests]
 
 
-def open_account(folder: Path, vendor: FakeAmazon | None = None, **changes: object) -> Account:
+def open_account(
+    folder: Path, vendor: FakeAmazon | None = None, *, shared: Shared = NO_LIMITS, **changes: object
+) -> Account:
     """An account whose settings have these `changes`. Its judge skips the test where the models are not there."""
     vendor = vendor or FakeAmazon()
     judge = Judge(vendor.transport(), HOST)
     wire = Wire(judge, lambda request: request.method != "GET")
-    targets = HttpTargets(transport=Beside(wire, vendor.transport(), HOST), shared=NO_LIMITS)
+    targets = HttpTargets(transport=Beside(wire, vendor.transport(), HOST), shared=shared)
     settings = replace(settings_in(folder), **changes)  # type: ignore[arg-type] # a test names settings freely
     return Account(build_channel("shop", settings, targets), vendor, wire, judge)

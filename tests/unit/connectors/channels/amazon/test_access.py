@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from pathlib import Path
 from urllib.parse import parse_qs
 
@@ -10,12 +11,17 @@ import httpx2
 import orjson
 import pytest
 
+from kept.connectors.channels.amazon.codes import RATES
 from kept.connectors.channels.amazon.faults import wait_s
-from kept.ports import AccessRefused, CircuitOpen, PermanentFault, TemporaryFault
+from kept.connectors.traffic import Shared
+from kept.engine.quotas import Quotas
+from kept.ports import AccessRefused, CircuitOpen, PermanentFault, QuotaSpent, TemporaryFault
 from kept.settings import SettingsError
+from kept.simulator import amazon as simulated
 from tests.conformance.amazon import FakeAmazon, errors
+from tests.conformance.amazon_models import operations
 from tests.conformance.operations import AT, CONFIRMATION, KEY
-from tests.conformance.wire import answer
+from tests.conformance.wire import NO_LIMITS, answer
 from tests.unit.connectors.channels.amazon.accounts import Account, open_account
 
 
@@ -145,7 +151,7 @@ def test_throttling_waits_as_long_as_amazon_says(headers: dict[str, str], second
 @pytest.mark.parametrize("missing", ["base_url", "token", "client_id", "client_secret", "seller_id", "marketplaces"])
 def test_a_missing_setting_is_named(tmp_path: Path, missing: str) -> None:
     with pytest.raises(SettingsError, match=rf"channels\.shop\.{missing} is not set"):
-        open_account(tmp_path, FakeAmazon(), **{missing: () if missing == "marketplaces" else ""})
+        open_account(tmp_path, None, shared=NO_LIMITS, **{missing: () if missing == "marketplaces" else ""})
 
 
 def test_an_unknown_api_is_refused_with_those_that_are_known(tmp_path: Path) -> None:
@@ -164,3 +170,42 @@ async def test_a_login_that_is_down_leaves_the_calls_unsent(tmp_path: Path) -> N
             await find(account)
     assert isinstance(caught.value, CircuitOpen)
     assert account.wire.requests == []
+
+
+# ------------------------------------------------------------------ rates
+
+
+async def test_a_call_beyond_the_rate_is_not_sent_and_knows_when_its_turn_comes(tmp_path: Path) -> None:
+    account = open_account(tmp_path, shared=Shared(Quotas(None, lambda: 0.0)))
+    await find(account)
+    with pytest.raises(QuotaSpent) as caught:
+        await find(account)
+    assert caught.value.retry_after_s is not None
+    assert len(account.wire.requests) == 1
+
+
+async def test_what_amazon_says_of_the_rate_is_believed(tmp_path: Path) -> None:
+    class Generous(FakeAmazon):
+        def handle(self, request: httpx2.Request) -> httpx2.Response:
+            told = super().handle(request)
+            told.headers["x-amzn-ratelimit-limit"] = "800.0"
+            return told
+
+    now_s = 0.0
+    account = open_account(tmp_path, Generous(), shared=Shared(Quotas(None, lambda: now_s)))
+    await find(account)
+    for _ in range(5):
+        now_s += 0.1
+        await find(account)
+    assert len(account.wire.requests) == 6
+
+
+def test_the_rates_are_those_of_amazons_models() -> None:
+    published = {operation.name: operation.raw["description"] for operation in operations() if operation.name in RATES}
+    for name, rate in RATES.items():
+        row = re.search(r"\| ([0-9.]+) \| ([0-9]+) \|", published[name])
+        assert row is not None, name
+        assert (float(row[1]), float(row[2])) == (rate.per_s, rate.burst), name
+    assert {name: (rate.per_s, rate.burst) for name, rate in simulated.RATES.items()}.items() <= {
+        name: (rate.per_s, rate.burst) for name, rate in RATES.items()
+    }.items()

@@ -335,6 +335,7 @@ class Channel:
     acknowledge: AcknowledgeOrder | None = None
     cancel: CancelAtChannel | None = None
     push_stock: PushStock | None = None
+    admit: Verify | None = None  # who may post orders to our REST intake and ask after them, by bearer token
 
 
 # ------------------------------------------------------------------ ERP

@@ -14,6 +14,9 @@ from kept.connectors.registry import build_centre, build_channel, build_erp
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import Address
 from kept.ports import (
+    Acknowledgement,
+    AcknowledgeOrder,
+    CancelAtChannel,
     CancelReason,
     Centre,
     Channel,
@@ -22,6 +25,7 @@ from kept.ports import (
     ConfirmShipment,
     Erp,
     FulfilmentRequest,
+    PushStock,
     RequestLine,
     SalesOrder,
     SalesOrderLine,
@@ -44,8 +48,11 @@ ORDER = SalesOrder(
 )
 POSTING = ShipmentPosting(REFERENCE, PART, AT, (PACKAGE,))
 REQUEST = FulfilmentRequest(PART, REFERENCE, "ground", AT, ADDRESS, PACKAGE.sscc, "ab" * 32, (RequestLine(1, "S1", 2),))
+LINE_IDS, PIECES = {1: "11", 2: "12"}, {1: 2, 2: 3}
+ACKNOWLEDGEMENT = Acknowledgement(REFERENCE, "5001", LINE_IDS, PIECES)
+WHOLE_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.OUT_OF_STOCK, LINE_IDS, PIECES, whole=True)
+PART_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.BUYER, LINE_IDS, {2: 1}, whole=False)
 CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
-CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.OUT_OF_STOCK, {1: "11", 2: "12"}, {1: 2, 2: 3}, whole=True)
 TIMEOUT_S = 5.0
 AT_ONCE = 3
 
@@ -162,6 +169,47 @@ def seller(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, h
     return build
 
 
+def inhouse(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str) -> Builder:
+    """A bench for what else an in-house system is told; `kind` is the document that it makes."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = FakeInhouse()
+        wire, targets = connect(vendor, clock, lambda request: True)
+        settings = ChannelSettings(
+            "inhouse",
+            "http://channel.test",
+            (secret(folder, "webhook", "whsec_c2VjcmV0"),),
+            secret(folder, "channel"),
+            timeout_s,
+            AT_ONCE,
+        )
+        perform, find = of(build_channel("app", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind)
+
+    return build
+
+
+def told_acknowledgement(channel: Channel) -> tuple[Perform, Perform]:
+    port: AcknowledgeOrder | None = channel.acknowledge
+    assert port is not None
+    return lambda: port.acknowledge(ACKNOWLEDGEMENT, KEY), lambda: port.find_acknowledgement(ACKNOWLEDGEMENT)
+
+
+def told_cancel(cancel: ChannelCancel) -> Callable[[Channel], tuple[Perform, Perform | None]]:
+    def of(channel: Channel) -> tuple[Perform, Perform | None]:
+        port: CancelAtChannel | None = channel.cancel
+        assert port is not None
+        return lambda: port.cancel(cancel, KEY), (lambda: port.find_cancel(cancel)) if cancel.whole else None
+
+    return of
+
+
+def told_stock(channel: Channel) -> tuple[Perform, None]:
+    port: PushStock | None = channel.push_stock
+    assert port is not None
+    return lambda: port.push([StockOffer("S1", 7), StockOffer("NO", 1)], KEY), None
+
+
 def connect(
     vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
 ) -> tuple[Wire, HttpTargets]:
@@ -195,22 +243,10 @@ def _changes(request: httpx2.Request) -> bool:
     return request.method == "POST" and (b"query" not in request.content or b"mutation" in request.content)
 
 
-def _confirm(channel: Channel) -> tuple[Perform, Perform | None]:
+def told_shipment(channel: Channel) -> tuple[Perform, Perform]:
     port = channel.confirm
     assert port is not None
     return lambda: port.confirm(CONFIRMATION, KEY), lambda: port.find(CONFIRMATION)
-
-
-def _cancel(channel: Channel) -> tuple[Perform, Perform | None]:
-    port = channel.cancel
-    assert port is not None
-    return lambda: port.cancel(CANCEL, KEY), lambda: port.find_cancel(CANCEL)
-
-
-def _push_stock(channel: Channel) -> tuple[Perform, Perform | None]:
-    port = channel.push_stock
-    assert port is not None
-    return lambda: port.push([StockOffer("S1", 7)], KEY), None
 
 
 WRITES: dict[str, Builder] = {
@@ -238,11 +274,15 @@ WRITES: dict[str, Builder] = {
         "requests",
     ),
     "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
-    "channel.amazon": seller(_confirm, "confirmations"),
-    "cancel.amazon": seller(_cancel, "cancels", "/feeds"),
-    "stock.amazon": seller(_push_stock, "stock"),
+    "amazon.cancel": seller(told_cancel(WHOLE_CANCEL), "cancels", "/feeds"),
+    "amazon.push_stock": seller(told_stock, "stock"),
+    "channel.amazon": seller(told_shipment, "confirmations"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
+    "inhouse.acknowledge": inhouse(told_acknowledgement, "acknowledgements"),
+    "inhouse.cancel_whole": inhouse(told_cancel(WHOLE_CANCEL), "cancellations"),
+    "inhouse.cancel_pieces": inhouse(told_cancel(PART_CANCEL), "cancellations"),
+    "inhouse.push_stock": inhouse(told_stock, "stock"),
 }
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),

@@ -14,7 +14,7 @@ from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_channel
 from kept.ports import Channel, ChannelCancelled, ChannelShipment, StockOffer
 from tests.conformance.amazon import FakeAmazon
-from tests.conformance.operations import AT, CANCEL, CONFIRMATION, KEY
+from tests.conformance.operations import AT, CONFIRMATION, KEY, WHOLE_CANCEL
 from tests.conformance.wire import NO_LIMITS, answer
 from tests.fixtures_location import shared_specs
 from tests.judges.prism import Judged, Route, judging, serving
@@ -79,8 +79,8 @@ async def test_a_shipment_is_confirmed_and_found_before_the_judge(judged: Judged
 async def test_a_cancel_and_its_look_up_pass_the_judge(judged: Judged, stand: Stand, tmp_path: Path) -> None:
     port = seller(judged, tmp_path).cancel
     assert port is not None
-    assert await port.cancel(CANCEL, KEY) == ChannelCancelled("5001")
-    assert await port.find_cancel(CANCEL) == ChannelCancelled("5001")
+    assert await port.cancel(WHOLE_CANCEL, KEY) == ChannelCancelled("5001")
+    assert await port.find_cancel(WHOLE_CANCEL) == ChannelCancelled("5001")
     assert len(stand.vendor.feeds) == 1
 
 

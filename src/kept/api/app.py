@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, instructions, operations, status, targets, webhooks
+from kept.api import docs, instructions, operations, posting, status, targets, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
@@ -25,6 +25,7 @@ from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
 from kept.store.inbox import Inbox
 from kept.store.instructions import Instructions
+from kept.store.loading import Orders
 from kept.store.queries import Queries
 from kept.store.stock import StockRooms
 
@@ -39,6 +40,7 @@ class Services:
     bell: Streams
     intake: Intake
     queries: Queries
+    orders: Orders
     dead_letters: DeadLetters
     stock: StockRooms
     instructions: Instructions
@@ -47,7 +49,10 @@ class Services:
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
     """Everybody who may send us messages."""
-    channels = [Source(c.account, "channel", c.verify, c.identify) for c in connectors.channels.values()]
+    channels = [
+        Source(c.account, "channel", c.verify, c.identify, admit=c.admit, normalise=c.normalise)
+        for c in connectors.channels.values()
+    ]
     centres = [Source(c.name, "centre", c.verify, c.identify) for c in connectors.centres.values()]
     return {source.name: source for source in (*channels, *centres)}
 
@@ -63,6 +68,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         bell=bell,
         intake=Intake(Inbox(database), bell, sources_of(connectors)),
         queries=Queries(database),
+        orders=Orders(database),
         dead_letters=DeadLetters(database, clock),
         stock=StockRooms(database),
         instructions=Instructions(database, clock),
@@ -90,6 +96,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.state.services = services
     app.state.ready = lambda: ready(services)
     app.include_router(webhooks.router)
+    app.include_router(posting.router)
     app.include_router(status.router)
     app.include_router(instructions.router)
     app.include_router(targets.router)

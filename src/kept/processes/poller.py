@@ -22,6 +22,7 @@ from kept.engine.streams import Streams, connect
 from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
 from kept.processes.assembly import opened_connectors, utc_now
+from kept.processes.file_drop import dropped_files
 from kept.processes.listener import Listener
 from kept.processes.stock_pusher import StockPusher
 from kept.processes.worker import consumer_name, stop_on_signal
@@ -179,15 +180,21 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """See to the channels until SIGTERM or SIGINT: poll them, hear their queues, tell them what they may sell."""
+    """See to the channels until SIGTERM or SIGINT: poll, hear queues, take files, tell what they may sell."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
-    async with _opened(settings) as opened:
+    async with _opened(settings) as opened, dropped_files(settings) as drops:
         poller = opened.poller()
         pusher = StockPusher(opened.channels, settings.business.channels, StockOffers(opened.database), utc_now)
         listener = Listener(poller.queues, poller.take_in)
-        chores = [each.run() for each in (poller, listener, pusher) if each.accounts]
-        log.info("poller.started", polled=poller.accounts, heard=listener.accounts, pushed=pusher.accounts)
+        chores = [each.run() for each in (poller, listener, pusher, drops) if each.accounts]
+        log.info(
+            "poller.started",
+            polled=poller.accounts,
+            heard=listener.accounts,
+            pushed=pusher.accounts,
+            dropped=drops.accounts,
+        )
         await until_stopped(chores, stopping)
 
 

@@ -320,7 +320,7 @@ class Amazon:
             return _errors(400, "InvalidInput", "there is no quantity")
 
         def apply(db: sqlite3.Connection) -> Answer:
-            db.execute("INSERT OR REPLACE INTO offers VALUES (?, ?, ?)", (self.party.name, sku, quantity))
+            db.execute("INSERT OR REPLACE INTO offered_stock VALUES (?, '', ?, ?)", (self.party.name, sku, quantity))
             submission = {"sku": sku, "status": "ACCEPTED", "submissionId": content_sha256([sku, quantity])[:16]}
             return Answer(200, submission | {"issues": []})
 

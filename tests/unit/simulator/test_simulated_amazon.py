@@ -315,7 +315,7 @@ async def test_stock_is_what_was_said_last(start: Start) -> None:
         assert port is not None
         for quantity in (5, 3):
             assert await port.push([StockOffer("A/B", quantity)], "key") == []
-        assert selling.query("SELECT sku, quantity FROM offers") == [("A/B", 3)]
+        assert selling.query("SELECT sku, quantity FROM offered_stock") == [("A/B", 3)]
         assert selling.judge.problems == []
 
 
@@ -345,4 +345,4 @@ async def test_faults_befall_calls_and_the_connector_gets_over_them(start: Start
             except (UnknownResult, TemporaryFault):
                 faults += 1
         assert faults >= 1
-        assert selling.query("SELECT quantity FROM offers") == [(1,)]
+        assert selling.query("SELECT quantity FROM offered_stock") == [(1,)]

@@ -21,11 +21,11 @@ from kept.ports import (
     UnknownResult,
 )
 from tests.conformance.amazon import FakeAmazon, errors
-from tests.conformance.operations import CANCEL, KEY
+from tests.conformance.operations import KEY, WHOLE_CANCEL
 from tests.conformance.wire import Trouble, answer
 from tests.unit.connectors.channels.amazon.accounts import Account, open_account
 
-ONE_ITEM = replace(CANCEL, whole=False, quantities={2: 3})
+ONE_ITEM = replace(WHOLE_CANCEL, whole=False, quantities={2: 3})
 DONE = ChannelCancelled("5001")
 
 
@@ -47,8 +47,8 @@ async def find(account: Account, wanted: ChannelCancel) -> ChannelCancelled | No
 
 
 async def test_a_whole_cancel_is_a_feed_with_every_item_and_its_reason(account: Account) -> None:
-    assert await find(account, CANCEL) is None
-    assert await cancel(account, CANCEL) == DONE
+    assert await find(account, WHOLE_CANCEL) is None
+    assert await cancel(account, WHOLE_CANCEL) == DONE
     (document,) = account.vendor.feeds
     assert document.count("<CancelReason>NoInventory</CancelReason>") == 2
     assert "<MerchantIdentifier>A1SELLER</MerchantIdentifier>" in document
@@ -58,11 +58,11 @@ async def test_a_whole_cancel_is_a_feed_with_every_item_and_its_reason(account: 
         "marketplaceIds": ["ATVPDKIKX0DER"],
         "inputFeedDocumentId": "doc-1",
     }
-    assert await find(account, CANCEL) == DONE
+    assert await find(account, WHOLE_CANCEL) == DONE
 
 
 async def test_the_upload_carries_its_type_and_no_token_and_its_address_is_not_told(account: Account) -> None:
-    await cancel(account, CANCEL)
+    await cancel(account, WHOLE_CANCEL)
     (upload,) = [request for request in account.wire.beside if request.method == "PUT"]
     assert upload.headers["content-type"] == "text/xml; charset=UTF-8"
     assert not {"x-amz-access-token", "authorization"} & set(upload.headers)
@@ -71,8 +71,8 @@ async def test_the_upload_carries_its_type_and_no_token_and_its_address_is_not_t
 async def test_one_item_is_cancelled_alone_and_only_what_is_left_of_a_cancel_is_sent(account: Account) -> None:
     assert await cancel(account, ONE_ITEM) == DONE
     assert account.vendor.items["11"][3] == 0
-    assert await find(account, CANCEL) is None
-    await cancel(account, CANCEL)
+    assert await find(account, WHOLE_CANCEL) is None
+    await cancel(account, WHOLE_CANCEL)
     assert "<AmazonOrderItemCode>12<" not in account.vendor.feeds[1]
 
 
@@ -87,14 +87,14 @@ async def test_one_item_is_cancelled_alone_and_only_what_is_left_of_a_cancel_is_
     ],
 )
 async def test_each_reason_is_one_of_amazons(account: Account, reason: CancelReason, code: str) -> None:
-    await cancel(account, replace(CANCEL, reason=reason))
+    await cancel(account, replace(WHOLE_CANCEL, reason=reason))
     assert f"<CancelReason>{code}</CancelReason>" in account.vendor.feeds[0]
 
 
 async def test_an_order_that_amazon_or_the_buyer_cancelled_is_not_cancelled_again(account: Account) -> None:
     account.vendor.status = "CANCELLED"
-    assert await cancel(account, CANCEL) == DONE
-    assert await find(account, CANCEL) == DONE
+    assert await cancel(account, WHOLE_CANCEL) == DONE
+    assert await find(account, WHOLE_CANCEL) == DONE
     assert account.vendor.feeds == []
 
 
@@ -102,9 +102,9 @@ async def test_an_order_that_amazon_or_the_buyer_cancelled_is_not_cancelled_agai
     ("wanted", "shipped", "code"),
     [
         (replace(ONE_ITEM, quantities={2: 2}), 0, "partial_quantity"),
-        (CANCEL, 1, "partly_shipped"),
+        (WHOLE_CANCEL, 1, "partly_shipped"),
         (replace(ONE_ITEM, line_ids={2: "77"}), 0, "line_unknown"),
-        (replace(CANCEL, channel_order_id="404"), 0, "order_unknown"),
+        (replace(WHOLE_CANCEL, channel_order_id="404"), 0, "order_unknown"),
     ],
 )
 async def test_what_amazon_would_refuse_or_overdo_is_refused_before_anything_is_sent(
@@ -121,15 +121,15 @@ async def test_what_amazon_would_refuse_or_overdo_is_refused_before_anything_is_
 async def test_a_document_that_was_not_made_leaves_nothing_in_doubt(account: Account, trouble: Trouble) -> None:
     account.wire.troubles.append(trouble)
     with pytest.raises(TemporaryFault):
-        await cancel(account, CANCEL)
+        await cancel(account, WHOLE_CANCEL)
     assert account.vendor.feeds == []
 
 
 async def test_a_feed_without_an_answer_is_in_doubt_and_the_order_tells(account: Account) -> None:
     account.wire.troubles.extend([None, Trouble.TIMEOUT_AFTER])
     with pytest.raises(UnknownResult):
-        await cancel(account, CANCEL)
-    assert await find(account, CANCEL) == DONE
+        await cancel(account, WHOLE_CANCEL)
+    assert await find(account, WHOLE_CANCEL) == DONE
 
 
 class Documents(FakeAmazon):
@@ -153,14 +153,14 @@ async def test_an_upload_that_is_refused_is_made_anew_later(tmp_path: Path, stat
     """An address to upload to lives five minutes: a refusal blames the address, not the account."""
     account = open_account(tmp_path, Documents("http://uploads.test/1?X-Amz-Signature=secret", answer(status, {})))
     with pytest.raises(TemporaryFault) as caught:
-        await cancel(account, CANCEL)
+        await cancel(account, WHOLE_CANCEL)
     assert "secret" not in str(caught.value)
 
 
 async def test_nothing_is_uploaded_over_an_open_line(tmp_path: Path) -> None:
     vendor = Documents("ftp://uploads.test/1?X-Amz-Signature=secret", answer(200, {}))
     with pytest.raises(TemporaryFault, match="not http or https") as caught:
-        await cancel(open_account(tmp_path, vendor), CANCEL)
+        await cancel(open_account(tmp_path, vendor), WHOLE_CANCEL)
     assert "secret" not in str(caught.value)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,7 +15,9 @@ from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, FaultPlan
 
 # Ports of the world, in this order from `first_port` on.
-_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse")
+_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse", "marketplace")
+# The accounts there are, by name: what kind each is.
+ACCOUNTS = {"shop": "shopify", "inhouse": "inhouse", "marketplace": "amazon"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +41,13 @@ def demo_config(
     delays: Delays | None = None,
     on_hand: int = 1_000_000,
     poll_every_s: int = 60,
+    accounts: Sequence[str] = ("shop", "inhouse"),
+    speed: float = 1.0,
 ) -> DemoWorld:
-    """The demonstration world under `folder`. Its secrets are made once and kept there (mode 0600)."""
+    """The demonstration world under `folder`. Its secrets are made once and kept there (mode 0600).
+
+    `accounts` are some of ACCOUNTS; their quotas refill `speed` times faster than the vendors' do.
+    """
     folder = folder.absolute()
     ports = {name: first_port + offset for offset, name in enumerate(_PARTIES)}
     secret = _secrets(folder / "secrets")
@@ -53,8 +60,8 @@ def demo_config(
             for name in ("east", "west", "europe")
         },
         channels={
-            "shop": ChannelConfig("shopify", ports["shop"], secret["shop.token"], secret["shop.webhook"]),
-            "inhouse": ChannelConfig("inhouse", ports["inhouse"], secret["inhouse.token"], secret["inhouse.webhook"]),
+            name: ChannelConfig(ACCOUNTS[name], ports[name], secret[f"{name}.token"], secret[f"{name}.webhook"], speed)
+            for name in accounts
         },
         seed=seed,
         rate=rate,

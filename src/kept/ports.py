@@ -51,7 +51,14 @@ class PermanentFault(Fault):
 
 
 class AccessRefused(PermanentFault):
-    """The target refused us and not this request: our credentials, their rights, the account. Any call would fail."""
+    """The target refused us and not this request: our credentials, their rights, the account.
+
+    With `whole_account` any call would fail; otherwise every call of this kind.
+    """
+
+    def __init__(self, message: str, *, code: str = "", whole_account: bool = True) -> None:
+        super().__init__(message, code=code)
+        self.whole_account = whole_account
 
 
 class UnknownResult(Fault):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,8 +11,10 @@ import httpx2
 
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_centre, build_channel, build_erp
+from kept.connectors.traffic import Shared
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import Address
+from kept.engine.quotas import Bucket, Quotas
 from kept.ports import (
     Acknowledgement,
     AcknowledgeOrder,
@@ -169,21 +171,26 @@ def seller(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, h
     return build
 
 
-def inhouse(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str) -> Builder:
-    """A bench for what else an in-house system is told; `kind` is the document that it makes."""
+def told(
+    type_name: str,
+    vendor_type: Callable[[], Vendor],
+    of: Callable[[Channel], tuple[Perform, Perform | None]],
+    kind: str,
+) -> Builder:
+    """A bench for what else a channel is told; `kind` is the document that it makes."""
 
     def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
-        vendor = FakeInhouse()
-        wire, targets = connect(vendor, clock, lambda request: True)
+        vendor = vendor_type()
+        wire, targets = connect(vendor, clock, _changes)
         settings = ChannelSettings(
-            "inhouse",
+            type_name,
             "http://channel.test",
             (secret(folder, "webhook", "whsec_c2VjcmV0"),),
             secret(folder, "channel"),
             timeout_s,
             AT_ONCE,
         )
-        perform, find = of(build_channel("app", settings, targets))
+        perform, find = of(build_channel("shop", settings, targets))
         return bench(wire, targets, perform, find, vendor, kind)
 
     return build
@@ -214,7 +221,14 @@ def connect(
     vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
 ) -> tuple[Wire, HttpTargets]:
     wire = Wire(vendor.transport(), hits)
-    return wire, HttpTargets(transport=wire, clock=clock)
+    return wire, HttpTargets(transport=wire, clock=clock, shared=Shared(Boundless(None)))
+
+
+class Boundless(Quotas):
+    """Quotas have tests of their own; here the clock stands still."""
+
+    async def take(self, buckets: Sequence[Bucket], cost: float = 1.0) -> float:
+        return 0.0
 
 
 def bench(
@@ -279,10 +293,11 @@ WRITES: dict[str, Builder] = {
     "channel.amazon": seller(told_shipment, "confirmations"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
-    "inhouse.acknowledge": inhouse(told_acknowledgement, "acknowledgements"),
-    "inhouse.cancel_whole": inhouse(told_cancel(WHOLE_CANCEL), "cancellations"),
-    "inhouse.cancel_pieces": inhouse(told_cancel(PART_CANCEL), "cancellations"),
-    "inhouse.push_stock": inhouse(told_stock, "stock"),
+    "inhouse.acknowledge": told("inhouse", FakeInhouse, told_acknowledgement, "acknowledgements"),
+    "inhouse.cancel_whole": told("inhouse", FakeInhouse, told_cancel(WHOLE_CANCEL), "cancellations"),
+    "inhouse.cancel_pieces": told("inhouse", FakeInhouse, told_cancel(PART_CANCEL), "cancellations"),
+    "inhouse.push_stock": told("inhouse", FakeInhouse, told_stock, "stock"),
+    "shopify.cancel": told("shopify", FakeShop, told_cancel(WHOLE_CANCEL), "cancels"),
 }
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),

@@ -146,6 +146,13 @@ class FakeShop(Vendor):
         if self.denied:
             error = {"message": "Access denied", "extensions": {"code": "ACCESS_DENIED"}}
             return answer(200, {"errors": [error], "data": None})
+        if "orderCancel(" in body["query"]:
+            self.documents.setdefault("cancels", {})["5001"] = body["variables"]
+            job = {"id": "gid://shopify/Job/1"}
+            return answer(200, {"data": {"orderCancel": {"job": job, "orderCancelUserErrors": []}}})
+        if "cancelledAt" in body["query"]:
+            at = "2026-11-03T09:00:00Z" if self.count("cancels") else None
+            return answer(200, {"data": {"order": {"id": body["variables"]["id"], "cancelledAt": at}}})
         if "mutation" in body["query"]:
             return answer(200, {"data": {"fulfillmentCreate": self._create(body["variables"]["fulfillment"])}})
         return answer(200, {"data": {"order": self._order(body["variables"]["id"])}})

@@ -220,7 +220,7 @@ class HttpTarget:
             error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
             asked = not isinstance(fault, NotAsked)
             if isinstance(fault, AccessRefused):
-                await self.traffic.access_refused(error)
+                await self.traffic.access_refused(error, whole_account=fault.whole_account)
             raise
         finally:
             if asked:  # what was never sent is no call; in an outage there are thousands of them

@@ -117,10 +117,15 @@ class Traffic:
             self._noticed = False
             await board.clear(self._target)
 
-    async def access_refused(self, reason: str) -> None:
-        """The target refuses us: nothing more is asked for a while, but by one probe at a time. Somebody must look."""
+    async def access_refused(self, reason: str, *, whole_account: bool) -> None:
+        """The target refuses us, and somebody must look.
+
+        If it is the whole account, nothing more is asked for a while, but by one probe at a time.
+        """
+        log.error("target.access_refused", target=self._target, reason=reason, whole_account=whole_account)
+        if not whole_account:
+            return
         self._circuit.lock_out()
-        log.error("target.access_refused", target=self._target, reason=reason)
         if self._shared.board is not None:
             await self._post(self._shared.board, reason, access_refused=True)
 

@@ -4,8 +4,8 @@ Who finds no token is told when to come back: each gets a slot of its own, so th
 thousands do not come back at once. A slot is no promise. Slots of a more urgent class come first, always: while one
 of them is ahead, nobody less urgent takes a token.
 
-A bucket begins with one token and not with its whole burst: others may have spent that just now. Without Redis each
-process goes on with a share of the rate, never without a limit.
+A bucket begins with one token, or what comes in a second, and not with its whole burst: that may just be spent.
+Without Redis each process goes on with a share of the rate, never without a limit.
 """
 
 from __future__ import annotations
@@ -56,14 +56,16 @@ class Bucket:
 class Level:
     """What a vendor's answer says of a bucket; None where it says nothing.
 
-    `tokens` are left, and can only lower what we believe to have: answers overtake each other. `per_s` and `burst`
-    replace our own. `blocked_s` is how long nothing more will be answered.
+    `refund` is given back of what was taken. `tokens` are left, and can only lower what we believe to have then:
+    answers overtake each other. `per_s` and `burst` replace our own. `blocked_s` is how long nothing more will be
+    answered.
     """
 
     tokens: float | None = None
     per_s: float | None = None
     burst: float | None = None
     blocked_s: float | None = None
+    refund: float = 0.0
 
 
 @dataclass(slots=True)
@@ -102,6 +104,7 @@ class LocalQuotas:
         state = self._filled(bucket, now)
         state.per_s = (level.per_s * self._share) if level.per_s else state.per_s
         state.burst = level.burst or state.burst
+        state.tokens = min(state.burst, state.tokens + level.refund)
         if level.tokens is not None:
             state.tokens = min(state.tokens, level.tokens)
         if level.blocked_s is not None:
@@ -112,7 +115,7 @@ class LocalQuotas:
         state = self._states.get(bucket.name)
         if state is None:
             per_s, burst = bucket.rate.per_s * self._share, bucket.rate.burst
-            state = self._states[bucket.name] = _State(min(1.0, burst), now, per_s, burst)
+            state = self._states[bucket.name] = _State(min(max(1.0, per_s), burst), now, per_s, burst)
         state.tokens = min(state.burst, state.tokens + max(0.0, now - state.at) * state.per_s)
         state.at = now
         return state
@@ -178,7 +181,8 @@ class Quotas:
         self._alone.heed(bucket, level)
         if self._heed is None or self._clock() < self._away_until:
             return
-        said = ["" if value is None else value for value in (level.tokens, level.per_s, level.burst, level.blocked_s)]
+        values = (level.tokens, level.per_s, level.burst, level.blocked_s, level.refund)
+        said = ["" if value is None else value for value in values]
         try:
             async with asyncio.timeout(ANSWER_WITHIN_S):
                 await self._heed(keys=[_key(bucket)], args=[self._now(), bucket.rate.per_s, bucket.rate.burst, *said])
@@ -206,7 +210,7 @@ local function filled(key, per_s, burst)
   local s = {per_s = tonumber(h[3]) or per_s, burst = tonumber(h[4]) or burst, blocked = tonumber(h[5]) or 0,
              own_per_s = h[3], own_burst = h[4],
              slots = {tonumber(h[6]) or 0, tonumber(h[7]) or 0, tonumber(h[8]) or 0}}
-  local tokens, at = tonumber(h[1]) or math.min(1, s.burst), tonumber(h[2]) or now
+  local tokens, at = tonumber(h[1]) or math.min(math.max(1, s.per_s), s.burst), tonumber(h[2]) or now
   s.tokens = math.min(s.burst, tokens + math.max(0, now - at) * s.per_s)
   return s
 end
@@ -258,6 +262,7 @@ local s = filled(KEYS[1], tonumber(ARGV[2]), tonumber(ARGV[3]))
 local tokens, per_s, burst, blocked = tonumber(ARGV[4]), tonumber(ARGV[5]), tonumber(ARGV[6]), tonumber(ARGV[7])
 if per_s and per_s > 0 then s.per_s = per_s; s.own_per_s = ARGV[5] end
 if burst and burst > 0 then s.burst = burst; s.own_burst = ARGV[6] end
+s.tokens = math.min(s.burst, s.tokens + tonumber(ARGV[8]))
 if tokens then s.tokens = math.min(s.tokens, tokens) end
 if blocked then s.tokens = 0; s.blocked = math.max(s.blocked, now + blocked) end
 save(KEYS[1], s)

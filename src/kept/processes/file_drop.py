@@ -191,7 +191,8 @@ class DropFolder:
     def _set_aside(self, path: Path, look: _Look) -> Path:
         """Move a file to where its sender won't write over it; its new path, which no other file can have."""
         self._aside.mkdir(exist_ok=True)
-        aside = self._aside / f"{look.inode:x}-{look.mtime_ns:x}-{path.name}"
+        moment = look.mtime_ns % 2**64  # a time before 1970 is below nothing
+        aside = self._aside / f"{look.inode:x}-{moment:x}-{path.name}"
         with contextlib.suppress(FileNotFoundError):  # another process of ours was quicker
             path.rename(aside)
         return aside

@@ -150,11 +150,12 @@ async def test_a_link_or_folder_is_not_taken(drop: Drop, tmp_path: Path) -> None
 
 
 async def test_the_oldest_file_is_taken_first(drop: Drop) -> None:
-    for age_s, name in ((10, "c"), (30, "b"), (20, "a")):
+    for at_s, name in ((1_700_000_000, "c"), (-10, "b"), (20, "a")):
         path = drop.put(f"{name}.ndjson", ndjson(name))
-        os.utime(path, (1_700_000_000 - age_s,) * 2)
+        os.utime(path, (at_s,) * 2)
     await drop.settle()
     assert await drop.taken() == ["b", "a", "c"]
+    assert drop.files() == ["done/a.ndjson", "done/b.ndjson", "done/c.ndjson"]
 
 
 # ------------------------------------------------------------------ once

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from kept.engine.quotas import WAIT_MAX_S, Bucket, Level, LocalQuotas, Rate
 
 NOW, SOON, LATER = 0, 1, 2
-ONE = Bucket("shop:orders", Rate(2.0, 10.0))
+ONE = Bucket("shop:orders", Rate(2.0, 10.0))  # begins with 2
 
 
 class Clock:
@@ -24,9 +24,9 @@ def quotas() -> tuple[LocalQuotas, Clock]:
     return LocalQuotas(clock=clock), clock
 
 
-def test_a_bucket_begins_with_one_token_and_fills_up_to_its_burst() -> None:
+def test_a_bucket_begins_with_what_comes_in_a_second_and_fills_up_to_its_burst() -> None:
     buckets, clock = quotas()
-    assert buckets.take([ONE], 1, SOON) == 0.0
+    assert [buckets.take([ONE], 1, SOON) for _ in range(2)] == [0.0, 0.0]
     assert buckets.take([ONE], 1, SOON) == 0.5
     clock.now += 3600
     taken = sum(buckets.take([ONE], 1, SOON) == 0.0 for _ in range(20))
@@ -35,14 +35,14 @@ def test_a_bucket_begins_with_one_token_and_fills_up_to_its_burst() -> None:
 
 def test_everybody_who_finds_no_token_gets_a_slot_of_its_own() -> None:
     buckets, _ = quotas()
-    buckets.take([ONE], 1, SOON)
+    buckets.take([ONE], 2, SOON)
     assert [buckets.take([ONE], 1, SOON) for _ in range(4)] == [0.5, 1.0, 1.5, 2.0]
     assert max(buckets.take([ONE], 1, SOON) for _ in range(2000)) == WAIT_MAX_S
 
 
 def test_while_somebody_more_urgent_waits_nobody_else_takes_a_token() -> None:
     buckets, clock = quotas()
-    buckets.take([ONE], 1, LATER)
+    buckets.take([ONE], 2, LATER)
     assert buckets.take([ONE], 1, LATER) == 0.5
     assert buckets.take([ONE], 1, NOW) == 0.5  # its slot is not behind that of what can wait
     clock.now += 0.49

@@ -21,7 +21,9 @@ AT = "2026-11-03T08:00:00Z"
 
 
 class FakeAmazon(Vendor):
-    """One seller's account. `items` is item id -> [SKU, ordered, shipped, cancelled]; feeds are worked off at once.
+    """One seller's account. `items` is item id -> [SKU, ordered, shipped, cancelled].
+
+    Feeds are worked off at once, unless `feed_state` says that they end, or stay, in another state without effect.
 
     Access tokens are "token-of-channel-1", "-2", ...; `end_tokens` makes those given so far worthless.
     """
@@ -36,6 +38,8 @@ class FakeAmazon(Vendor):
         self.tokens_given = 0
         self.uploaded: dict[str, bytes] = {}
         self.feeds: list[str] = []
+        self.feed_state = ""
+        self.feed_ended_at = AT
         self.stock: dict[str, int] = {}
         self.refusing: list[httpx2.Response] = []  # answers to the next calls, in place of theirs
 
@@ -81,6 +85,11 @@ class FakeAmazon(Vendor):
                 return answer(201, {"feedDocumentId": f"doc-{number}", "url": url})
             case "POST", ["feeds", "2021-06-30", "feeds"]:
                 return self._feed(body["inputFeedDocumentId"])
+            case "GET", ["feeds", "2021-06-30", "feeds", feed_id]:
+                state = self.feed_state or "DONE"
+                ended = {"processingEndTime": self.feed_ended_at} if state == "DONE" else {}
+                feed = {"feedId": feed_id, "feedType": "POST_ORDER_ACKNOWLEDGEMENT_DATA", "createdTime": AT}
+                return answer(200, feed | {"processingStatus": state} | ended)
             case "PATCH", ["listings", "2021-08-01", "items", _, sku]:
                 return self._patch(unquote(sku), body["patches"])
             case "POST", ["tokens", "2021-03-01", "restrictedDataToken"]:
@@ -166,7 +175,7 @@ class FakeAmazon(Vendor):
         assert message.findtext("StatusCode") == "Failure"
         for item in message.iterfind("Item/AmazonOrderItemCode"):
             found = self.items[item.text or ""]
-            found[3] = found[1] - found[2]
+            found[3] = 0 if self.feed_state else found[1] - found[2]
         return answer(202, {"feedId": f"feed-{len(self.feeds)}"})
 
     def _patch(self, sku: str, patches: list[Json]) -> httpx2.Response:

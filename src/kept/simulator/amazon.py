@@ -26,6 +26,7 @@ from kept.simulator.amazon_queue import Queue
 from kept.simulator.confirmations import Fulfilment, fulfilments_of, record_fulfilment
 from kept.simulator.driver import Driver
 from kept.simulator.party import Answer, Party, Refused, content_sha256, read_json, to_response
+from kept.simulator.payloads import iso
 from kept.simulator.quotas import Quotas, Rate
 from kept.simulator.times import moment
 
@@ -36,6 +37,7 @@ RATES = {
     "confirmShipment": Rate(2, 10),
     "createFeed": Rate(0.0083, 15),
     "createFeedDocument": Rate(0.5, 15),
+    "getFeed": Rate(2, 15),
     "patchListingsItem": Rate(5, 5),
 }
 _TOKEN_LIFE_S = 3600
@@ -71,6 +73,7 @@ class Amazon:
         self.queue = Queue(party, driver)
         self._tokens: dict[str, float] = {}  # access token -> until
         self._documents: dict[str, bytes] = {}
+        self._feeds: dict[str, float] = {}  # feed id -> worked off at
 
     def app(self) -> Starlette:
         def call(operation: str, serve: Callable[[Request], Awaitable[Response]]) -> Callable[..., Awaitable[Response]]:
@@ -90,6 +93,7 @@ class Amazon:
                 Route(confirm, call("confirmShipment", self.confirm), methods=["POST"]),
                 Route(f"{feeds}/documents", call("createFeedDocument", self.document), methods=["POST"]),
                 Route(f"{feeds}/feeds", call("createFeed", self.feed), methods=["POST"]),
+                Route(f"{feeds}/feeds/{{feed}}", call("getFeed", self.get_feed)),
                 Route(listing, call("patchListingsItem", self.patch), methods=["PATCH"]),
             ]
         )
@@ -306,7 +310,26 @@ class Amazon:
                         for item in message.iterfind("Item")
                     ],
                 )
-        return Answer(202, {"feedId": content_sha256(document.decode())[:12]})
+        feed_id = content_sha256(document.decode())[:12]
+        self._feeds[feed_id] = at_s
+        return Answer(202, {"feedId": feed_id})
+
+    async def get_feed(self, request: Request) -> Response:
+        """getFeed. Which feeds there were is forgotten by a restart."""
+        feed_id: str = request.path_params["feed"]
+        done_at_s = self._feeds.get(feed_id)
+        if done_at_s is None:
+            return _errors(404, "NotFound", f"There is no feed {feed_id}.")
+        is_done = done_at_s <= self.party.clock()
+        feed: Json = {
+            "feedId": feed_id,
+            "feedType": "POST_ORDER_ACKNOWLEDGEMENT_DATA",
+            "createdTime": iso(moment(done_at_s)),
+            "processingStatus": "DONE" if is_done else "IN_PROGRESS",
+        }
+        ended = {"processingEndTime": iso(moment(done_at_s))} if is_done else {}
+        answer = Answer(200, feed | ended)
+        return await self.party.answer(request, "getFeed", key=feed_id, reference="", apply=lambda _: answer)
 
     # -------------------------------------------------------------- listings
 

@@ -13,6 +13,7 @@ from kept.connectors.channels.amazon.cancel import AmazonCancel
 from kept.connectors.channels.amazon.client import Seller
 from kept.connectors.channels.amazon.codes import RATES
 from kept.connectors.channels.amazon.confirm import AmazonConfirm
+from kept.connectors.channels.amazon.feeds import Feeds
 from kept.connectors.channels.amazon.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.amazon.poll import AmazonPoll, AmazonPollV0
 from kept.connectors.channels.amazon.queue import AmazonQueue
@@ -55,7 +56,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         confirm=AmazonConfirm(seller),
         poll=_poll(setting, settings.api, seller),
         notifications=_queue(setting, settings, seller),
-        cancel=AmazonCancel(seller, uploads, frozenset({"https", urlsplit(base_url).scheme})),
+        cancel=AmazonCancel(seller, Feeds(seller, uploads, frozenset({"https", urlsplit(base_url).scheme}))),
         push_stock=AmazonStock(seller),
     )
 

@@ -1,68 +1,56 @@
 """Cancels at Amazon: the feed POST_ORDER_ACKNOWLEDGEMENT_DATA, whose "Failure" cancels.
 
-Amazon works feeds off minutes later, and cancels whole items of orders of which nothing has shipped; whether it did
-is told by the order, whose next revision says so. The order is read before anything is sent: what is cancelled
+Amazon works feeds off minutes later, and cancels whole items of orders of which nothing has shipped. Whether it did
+is told by the order alone, so a cancel stays in doubt until the order says so; meanwhile its feed is looked at, and
+no second one is sent beside one that is under way. The order is read before anything is sent: what is cancelled
 already is not cancelled again, and what Amazon would refuse (or, worse, refund whole) is refused here.
 Source: Amazon's feed schema OrderAcknowledgement.xsd and developer-docs.amazon.com, "Order feed type values".
 """
 
 from __future__ import annotations
 
-from typing import Any
-from urllib.parse import urlsplit
+from collections import OrderedDict
+from collections.abc import Callable
+from datetime import UTC, datetime, timedelta
 from xml.sax.saxutils import escape
 
-import msgspec
-
-from kept.connectors.answers import UnexpectedAnswer, given
 from kept.connectors.channels.amazon.client import Seller
 from kept.connectors.channels.amazon.codes import CANCEL_REASONS, STANDINGS_2026
+from kept.connectors.channels.amazon.feeds import Feeds
 from kept.connectors.channels.amazon.schemas_2026 import Item, Order
-from kept.connectors.http import HttpTarget, Request
-from kept.ports import ChannelCancel, ChannelCancelled, PermanentFault
+from kept.ports import ChannelCancel, ChannelCancelled, Fault, NotAsked, PermanentFault, UnknownResult
 
-FEEDS = "/feeds/2021-06-30/feeds"
-DOCUMENTS = "/feeds/2021-06-30/documents"
 FEED_TYPE = "POST_ORDER_ACKNOWLEDGEMENT_DATA"
-_CONTENT_TYPE = "text/xml; charset=UTF-8"
-
-
-class _Document(msgspec.Struct, rename="camel"):
-    feed_document_id: str
-    url: str
-
-
-class _Feed(msgspec.Struct, rename="camel"):
-    feed_id: str
+_LOOK_AGAIN_S = 60.0  # Amazon takes minutes; each look costs getOrder and getFeed
+# An order shows what a feed did within minutes. After that the feed did not do it, and its report says why.
+_SHOWS_WITHIN = timedelta(minutes=15)
+_REMEMBERED_MAX = 10_000  # a forgotten feed is sent a second time, which changes nothing more
 
 
 class AmazonCancel:
-    """`kept.ports.CancelAtChannel` for one seller.
-
-    `uploads` takes whole addresses, of `upload_schemes` only, and carries no token of ours.
-    """
+    """`kept.ports.CancelAtChannel` for one seller. `now` gives the time of day."""
 
     honours_key = False
 
-    def __init__(self, seller: Seller, uploads: HttpTarget, upload_schemes: frozenset[str]) -> None:
+    def __init__(self, seller: Seller, feeds: Feeds, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._seller = seller
-        self._uploads = uploads
-        self._upload_schemes = upload_schemes
+        self._feeds = feeds
+        self._now = now
+        self._sent: OrderedDict[str, str] = OrderedDict()  # our key -> feed id, of what this process sent
 
     async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled:
-        """Have Amazon cancel whole items. It answers by the order's id: a feed's own id is of no use later.
+        """Have Amazon cancel whole items; done when the order says so. It answers by the order's id.
 
-        Raises PermanentFault for a part of an item, for an order that has shipped in part, and for an unknown one.
+        Raises UnknownResult after sending the feed and NotAsked while it is under way; PermanentFault for a part of
+        an item, for an order that has shipped in part, for an unknown one, and for a feed that had no effect.
         """
-        order = await self._seller.order(cancel.channel_order_id)
-        if order is None:
-            raise PermanentFault(
-                f"{self._seller.target.name} has no order {cancel.channel_order_id}", code="order_unknown"
-            )
+        order = await self._order(cancel)
         left = [item for item in _wanted(order, cancel) if not _is_cancelled(order, item)]
         if left:
             _check(order, left, cancel)
-            await self._feed(document_of(self._seller.seller_id, cancel, left), key)
+            await self._wait_for_feed(cancel, key)
+            await self._send(cancel, left, key)
+        self._sent.pop(key, None)
         return ChannelCancelled(cancel.channel_order_id)
 
     async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None:
@@ -72,36 +60,49 @@ class AmazonCancel:
             return None
         return ChannelCancelled(cancel.channel_order_id)
 
-    async def _feed(self, document: bytes, key: str) -> None:
-        """Document, upload, feed. Only the last one changes anything: a document without its feed is scrap."""
-        target = self._seller.target
-        asked = Request(
-            "POST", DOCUMENTS, json={"contentType": _CONTENT_TYPE}, name="createFeedDocument", reads_only=True
-        )
-        made = await target.call(asked, self._document)
-        upload = Request(
-            "PUT",
-            made.url,
-            content=document,
-            headers={"content-type": _CONTENT_TYPE},
-            name="upload of a feed document",
-            reads_only=True,
-            bodiless=True,
-        )
-        await self._uploads.call(upload, lambda _: None)
-        body = {
-            "feedType": FEED_TYPE,
-            "marketplaceIds": list(self._seller.marketplaces),
-            "inputFeedDocumentId": made.feed_document_id,
-        }
-        await target.call(Request("POST", FEEDS, json=body, key=key, name="createFeed"), _feed_id)
+    async def _order(self, cancel: ChannelCancel) -> Order:
+        order = await self._seller.order(cancel.channel_order_id)
+        if order is None:
+            raise PermanentFault(
+                f"{self._seller.target.name} has no order {cancel.channel_order_id}", code="order_unknown"
+            )
+        return order
 
-    def _document(self, answer: Any) -> _Document:
-        made = msgspec.convert(answer, _Document)
-        given("feedDocumentId", made.feed_document_id)
-        if urlsplit(made.url).scheme not in self._upload_schemes:
-            raise UnexpectedAnswer(f"the address to upload to is not {' or '.join(sorted(self._upload_schemes))}")
-        return made
+    async def _wait_for_feed(self, cancel: ChannelCancel, key: str) -> None:
+        """Let go on only if no feed of ours may yet do it. Raises NotAsked and PermanentFault as `cancel` says."""
+        feed_id = self._sent.get(key, "")
+        feed = await self._feeds.feed(feed_id) if feed_id else None
+        if feed is None:
+            return
+        done_at = feed.done_at(self._now())
+        if feed.is_under_way or (done_at is not None and self._now() - done_at < _SHOWS_WITHIN):
+            raise NotAsked(
+                f"{self._seller.target.name}: feed {feed_id} is to cancel {cancel.channel_order_id}, which does not "
+                f"show it yet",
+                retry_after_s=_LOOK_AGAIN_S,
+            )
+        del self._sent[key]  # Amazon gave it up, or it had no effect: a replay may send anew
+        if done_at is not None:
+            raise PermanentFault(
+                f"{self._seller.target.name} worked off feed {feed_id} and did not cancel {cancel.channel_order_id}: "
+                f"its report there says why. Cancel it there, or replay",
+                code="feed_without_effect",
+            )
+
+    async def _send(self, cancel: ChannelCancel, items: list[Item], key: str) -> None:
+        feed_id = await self._feeds.submit(FEED_TYPE, document_of(self._seller.seller_id, cancel, items), key)
+        self._sent[key] = feed_id
+        while len(self._sent) > _REMEMBERED_MAX:
+            self._sent.popitem(last=False)
+        try:
+            found = await self.find_cancel(cancel)
+        except Fault:  # whatever it was: the feed is sent
+            found = None
+        if found is None:
+            raise UnknownResult(
+                f"{self._seller.target.name} has feed {feed_id}; order {cancel.channel_order_id} will tell whether it "
+                f"is cancelled"
+            )
 
 
 def document_of(seller_id: str, cancel: ChannelCancel, items: list[Item]) -> bytes:
@@ -178,7 +179,3 @@ def _check(order: Order, items: list[Item], cancel: ChannelCancel) -> None:
                 f"order {cancel.channel_order_id}: Amazon cancels whole items only. Cancel or adjust it there",
                 code="partial_quantity",
             )
-
-
-def _feed_id(answer: Any) -> str:
-    return given("feedId", msgspec.convert(answer, _Feed).feed_id)

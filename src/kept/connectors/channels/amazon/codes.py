@@ -240,6 +240,7 @@ RATES = {
     "confirmShipment": Rate(2, 10),
     "createFeedDocument": Rate(0.5, 15),
     "createFeed": Rate(0.0083, 15),
+    "getFeed": Rate(2, 15),
     "patchListingsItem": Rate(5, 5),
     "createRestrictedDataToken": Rate(1, 10),
 }

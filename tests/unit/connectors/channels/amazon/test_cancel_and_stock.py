@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import httpx2
@@ -14,6 +15,7 @@ from kept.ports import (
     CancelReason,
     ChannelCancel,
     ChannelCancelled,
+    NotAsked,
     PermanentFault,
     StockOffer,
     StockRefused,
@@ -53,7 +55,9 @@ async def test_a_whole_cancel_is_a_feed_with_every_item_and_its_reason(account: 
     assert document.count("<CancelReason>NoInventory</CancelReason>") == 2
     assert "<MerchantIdentifier>A1SELLER</MerchantIdentifier>" in document
     assert "<AmazonOrderID>5001</AmazonOrderID><StatusCode>Failure</StatusCode>" in document
-    assert orjson.loads(account.wire.requests[-1].content) == {
+    made = account.wire.requests[-2]
+    assert made.headers["idempotency-key"] == KEY
+    assert orjson.loads(made.content) == {
         "feedType": "POST_ORDER_ACKNOWLEDGEMENT_DATA",
         "marketplaceIds": ["ATVPDKIKX0DER"],
         "inputFeedDocumentId": "doc-1",
@@ -130,6 +134,53 @@ async def test_a_feed_without_an_answer_is_in_doubt_and_the_order_tells(account:
     with pytest.raises(UnknownResult):
         await cancel(account, WHOLE_CANCEL)
     assert await find(account, WHOLE_CANCEL) == DONE
+
+
+@pytest.mark.parametrize("state", ["IN_QUEUE", "IN_PROGRESS"])
+async def test_a_feed_under_way_is_waited_for_and_no_second_one_is_sent(account: Account, state: str) -> None:
+    account.vendor.feed_state = state
+    with pytest.raises(UnknownResult, match="will tell"):
+        await cancel(account, WHOLE_CANCEL)
+    for _ in range(3):
+        with pytest.raises(NotAsked, match="feed-1") as caught:
+            await cancel(account, WHOLE_CANCEL)
+        assert caught.value.retry_after_s == 60.0
+    assert len(account.vendor.feeds) == 1
+    account.vendor.status = "CANCELLED"
+    assert await cancel(account, WHOLE_CANCEL) == DONE
+
+
+async def test_a_feed_that_is_done_has_a_while_to_show_and_then_had_no_effect(account: Account) -> None:
+    account.vendor.feed_state = "DONE"
+    account.vendor.feed_ended_at = datetime.now(UTC).isoformat()
+    with pytest.raises(UnknownResult):
+        await cancel(account, WHOLE_CANCEL)
+    with pytest.raises(NotAsked):
+        await cancel(account, WHOLE_CANCEL)
+    account.vendor.feed_ended_at = (datetime.now(UTC) - timedelta(minutes=16)).isoformat()
+    with pytest.raises(PermanentFault, match="did not cancel 5001") as caught:
+        await cancel(account, WHOLE_CANCEL)
+    assert caught.value.code == "feed_without_effect"
+    account.vendor.feed_state = ""
+    assert await cancel(account, WHOLE_CANCEL) == DONE  # a replay sends anew
+    assert len(account.vendor.feeds) == 2
+
+
+async def test_a_look_that_fails_after_the_feed_was_sent_leaves_the_cancel_in_doubt(account: Account) -> None:
+    account.wire.hits = lambda request: True
+    account.wire.troubles.extend([None, None, None, Trouble.HTTP_429])
+    with pytest.raises(UnknownResult, match="will tell"):
+        await cancel(account, WHOLE_CANCEL)
+    assert len(account.vendor.feeds) == 1
+
+
+@pytest.mark.parametrize("state", ["FATAL", "CANCELLED"])
+async def test_a_feed_that_amazon_gave_up_is_sent_anew(account: Account, state: str) -> None:
+    account.vendor.feed_state = state
+    for count in (1, 2):
+        with pytest.raises(UnknownResult):
+            await cancel(account, WHOLE_CANCEL)
+        assert len(account.vendor.feeds) == count
 
 
 class Documents(FakeAmazon):

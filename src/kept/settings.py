@@ -138,6 +138,16 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EventSettings:
+    """Events out to in-house systems. A subscription's address comes from whoever may use the API."""
+
+    # Networks besides the public internet that events may be sent to, "10.20.0.0/16"; plain http only to these.
+    allowed_networks: tuple[str, ...] = ()
+    timeout_s: float = 10.0  # Standard Webhooks: endpoints answer at once and work later
+    requests_at_once: int = 8  # to one endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Business:
     """What `kept.toml` says."""
 
@@ -146,6 +156,7 @@ class Business:
     centres: Mapping[str, CentreSettings] = field(default_factory=dict)
     routing: RoutingSettings = RoutingSettings()
     labels: LabelSettings = LabelSettings()
+    events: EventSettings = EventSettings()
 
 
 @dataclass(frozen=True, slots=True)

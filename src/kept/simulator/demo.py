@@ -154,6 +154,7 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
             f'[centres.{name}]\ntype = "rest"\n{where}\ntimezone = "{timezone}"\ncutoff = "{cutoff}"\n'
             f"address = {{ {address} }}\nservices = [\n{services}]"
         )
+    parts.append("# So that a program on this machine can subscribe.\n[events]\nallowed_networks = ['127.0.0.0/8']")
     return "\n\n".join(parts) + "\n"
 
 

@@ -57,6 +57,10 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    queue_url: str = ""  # where the vendor puts its notifications, if not by webhook: an SQS queue; empty: nowhere
+    queue_key_id: str = ""  # the AWS key's id for it; empty: as the AWS environment says (a role, AWS_* variables)
+    queue_secret: str = ""
+    api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
     intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
     drop_folder: str = ""  # an absolute path; files of orders put there are taken by the poller; empty: none
 

@@ -92,6 +92,7 @@ class Shop:
         key = content_sha256(body.variables)
         cost = _LIST_COST if field in _LISTS else _COST
         if not self.points.take(cost):
+            await self.party.book.write(partial(self.party.note_beyond, field))
             error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
             return JSONResponse({"errors": [error], "extensions": {"cost": self.points.told(cost, spent=False)}})
 

@@ -21,11 +21,10 @@ _BUCKET_S = 20  # a plan's bucket holds what comes in 20 s; source: shopify.dev,
 
 @dataclass(slots=True)
 class Points:
-    """The shop's bucket of points. `exceeded` counts the calls that found it empty."""
+    """The shop's bucket of points."""
 
     per_s: float
     clock: Callable[[], float]
-    exceeded: int = 0
     _left: float = field(init=False)
     _at: float = field(init=False)
 
@@ -38,7 +37,6 @@ class Points:
         self._left = min(self.per_s * _BUCKET_S, self._left + (now - self._at) * self.per_s)
         self._at = now
         if self._left < cost:
-            self.exceeded += 1
             return False
         self._left -= cost
         return True

@@ -1,0 +1,1 @@
+"""Walmart Marketplace, by its API of version 3: orders in."""

@@ -30,8 +30,16 @@ class TemporaryFault(Fault):
         self.retry_after_s = retry_after_s
 
 
-class CircuitOpen(TemporaryFault):
-    """We did not even ask: the target failed too often just now. Costs the delivery no attempt."""
+class NotAsked(TemporaryFault):
+    """We did not even ask. Costs the delivery no attempt."""
+
+
+class CircuitOpen(NotAsked):
+    """The target failed too often just now, or refuses us."""
+
+
+class QuotaSpent(NotAsked):
+    """The vendor allows no more calls for now; `retry_after_s` is when our turn comes."""
 
 
 class PermanentFault(Fault):
@@ -43,7 +51,14 @@ class PermanentFault(Fault):
 
 
 class AccessRefused(PermanentFault):
-    """The target refused us and not this request: our credentials, their rights, the account. Any call would fail."""
+    """The target refused us and not this request: our credentials, their rights, the account.
+
+    With `whole_account` any call would fail; otherwise every call of this kind.
+    """
+
+    def __init__(self, message: str, *, code: str = "", whole_account: bool = True) -> None:
+        super().__init__(message, code=code)
+        self.whole_account = whole_account
 
 
 class UnknownResult(Fault):
@@ -300,6 +315,7 @@ class Channel:
     acknowledge: AcknowledgeOrder | None = None
     cancel: CancelAtChannel | None = None
     push_stock: PushStock | None = None
+    admit: Verify | None = None  # who may post orders to our REST intake and ask after them, by bearer token
 
 
 # ------------------------------------------------------------------ ERP

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,18 +11,28 @@ import httpx2
 
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_centre, build_channel, build_erp
+from kept.connectors.traffic import Shared
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import Address
+from kept.engine.quotas import Bucket, Quotas
 from kept.ports import (
+    Acknowledgement,
+    AcknowledgeOrder,
+    CancelAtChannel,
+    CancelReason,
     Centre,
+    Channel,
+    ChannelCancel,
     Confirmation,
     ConfirmShipment,
     Erp,
     FulfilmentRequest,
+    PushStock,
     RequestLine,
     SalesOrder,
     SalesOrderLine,
     ShipmentPosting,
+    StockOffer,
 )
 from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
@@ -39,6 +49,10 @@ ORDER = SalesOrder(
 )
 POSTING = ShipmentPosting(REFERENCE, PART, AT, (PACKAGE,))
 REQUEST = FulfilmentRequest(PART, REFERENCE, "ground", AT, ADDRESS, PACKAGE.sscc, "ab" * 32, (RequestLine(1, "S1", 2),))
+LINE_IDS, PIECES = {1: "11", 2: "12"}, {1: 2, 2: 3}
+ACKNOWLEDGEMENT = Acknowledgement(REFERENCE, "5001", LINE_IDS, PIECES)
+WHOLE_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.OUT_OF_STOCK, LINE_IDS, PIECES, whole=True)
+PART_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.BUYER, LINE_IDS, {2: 1}, whole=False)
 CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
 TIMEOUT_S = 5.0
 AT_ONCE = 3
@@ -129,11 +143,64 @@ def channel(kind: str, vendor_type: Callable[[], Vendor]) -> Builder:
     return build
 
 
+def told(
+    type_name: str,
+    vendor_type: Callable[[], Vendor],
+    of: Callable[[Channel], tuple[Perform, Perform | None]],
+    kind: str,
+) -> Builder:
+    """A bench for what else a channel is told; `kind` is the document that it makes."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = vendor_type()
+        wire, targets = connect(vendor, clock, _changes)
+        settings = ChannelSettings(
+            type_name,
+            "http://channel.test",
+            (secret(folder, "webhook", "whsec_c2VjcmV0"),),
+            secret(folder, "channel"),
+            timeout_s,
+            AT_ONCE,
+        )
+        perform, find = of(build_channel("shop", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind)
+
+    return build
+
+
+def told_acknowledgement(channel: Channel) -> tuple[Perform, Perform]:
+    port: AcknowledgeOrder | None = channel.acknowledge
+    assert port is not None
+    return lambda: port.acknowledge(ACKNOWLEDGEMENT, KEY), lambda: port.find_acknowledgement(ACKNOWLEDGEMENT)
+
+
+def told_cancel(cancel: ChannelCancel) -> Callable[[Channel], tuple[Perform, Perform | None]]:
+    def of(channel: Channel) -> tuple[Perform, Perform | None]:
+        port: CancelAtChannel | None = channel.cancel
+        assert port is not None
+        return lambda: port.cancel(cancel, KEY), (lambda: port.find_cancel(cancel)) if cancel.whole else None
+
+    return of
+
+
+def told_stock(channel: Channel) -> tuple[Perform, None]:
+    port: PushStock | None = channel.push_stock
+    assert port is not None
+    return lambda: port.push([StockOffer("S1", 7), StockOffer("NO", 1)], KEY), None
+
+
 def connect(
     vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
 ) -> tuple[Wire, HttpTargets]:
     wire = Wire(vendor.transport(), hits)
-    return wire, HttpTargets(transport=wire, clock=clock)
+    return wire, HttpTargets(transport=wire, clock=clock, shared=Shared(Boundless(None)))
+
+
+class Boundless(Quotas):
+    """Quotas have tests of their own; here the clock stands still."""
+
+    async def take(self, buckets: Sequence[Bucket], cost: float = 1.0) -> float:
+        return 0.0
 
 
 def bench(
@@ -189,6 +256,11 @@ WRITES: dict[str, Builder] = {
     "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
+    "inhouse.acknowledge": told("inhouse", FakeInhouse, told_acknowledgement, "acknowledgements"),
+    "inhouse.cancel_whole": told("inhouse", FakeInhouse, told_cancel(WHOLE_CANCEL), "cancellations"),
+    "inhouse.cancel_pieces": told("inhouse", FakeInhouse, told_cancel(PART_CANCEL), "cancellations"),
+    "inhouse.push_stock": told("inhouse", FakeInhouse, told_stock, "stock"),
+    "shopify.cancel": told("shopify", FakeShop, told_cancel(WHOLE_CANCEL), "cancels"),
 }
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),

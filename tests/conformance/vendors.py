@@ -96,7 +96,7 @@ class FakeCentre(Vendor):
 
 
 class FakeInhouse(Vendor):
-    """The in-house shipments contract."""
+    """The in-house contract."""
 
     def serve(self, request: httpx2.Request, method: str, path: str, body: Json) -> httpx2.Response:
         match method, path.strip("/").split("/"):
@@ -105,6 +105,22 @@ class FakeInhouse(Vendor):
                 return self.once(request, "confirmations", body["reference"], body, made)
             case "GET", ["orders", _, "shipments", reference]:
                 return self.found("confirmations", reference)
+            case "POST", ["orders", order, "acknowledgement"]:
+                made = {"order_id": order, "reference": body["reference"]}
+                return self.once(request, "acknowledgements", order, body, made)
+            case "GET", ["orders", order, "acknowledgement"]:
+                return self.found("acknowledgements", order)
+            case "POST", ["orders", order, "cancellations"]:
+                made = {"cancellation_id": f"CX-{self.count('cancellations') + 1}"}
+                name = order if body["whole"] else request.headers.get("idempotency-key", "")
+                return self.once(request, "cancellations", name, body, made)
+            case "GET", ["orders", order, "cancellation"]:
+                return self.found("cancellations", order)
+            case "POST", ["stock"]:
+                refused = [
+                    {"sku": level["sku"], "code": "sku_unknown"} for level in body["levels"] if level["sku"] == "NO"
+                ]
+                return self.once(request, "stock", request.headers["idempotency-key"], body, {"refused": refused})
         return answer(405, {"code": "no_such_operation"})
 
 
@@ -130,6 +146,13 @@ class FakeShop(Vendor):
         if self.denied:
             error = {"message": "Access denied", "extensions": {"code": "ACCESS_DENIED"}}
             return answer(200, {"errors": [error], "data": None})
+        if "orderCancel(" in body["query"]:
+            self.documents.setdefault("cancels", {})["5001"] = body["variables"]
+            job = {"id": "gid://shopify/Job/1"}
+            return answer(200, {"data": {"orderCancel": {"job": job, "orderCancelUserErrors": []}}})
+        if "cancelledAt" in body["query"]:
+            at = "2026-11-03T09:00:00Z" if self.count("cancels") else None
+            return answer(200, {"data": {"order": {"id": body["variables"]["id"], "cancelledAt": at}}})
         if "mutation" in body["query"]:
             return answer(200, {"data": {"fulfillmentCreate": self._create(body["variables"]["fulfillment"])}})
         return answer(200, {"data": {"order": self._order(body["variables"]["id"])}})

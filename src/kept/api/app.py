@@ -13,17 +13,19 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, instructions, operations, status, webhooks
+from kept.api import docs, instructions, operations, posting, status, targets, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
 from kept.connectors.registry import Connectors
-from kept.engine.streams import Streams
+from kept.engine.circuit_board import CircuitBoard
+from kept.engine.streams import Streams, connect
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
 from kept.store.inbox import Inbox
 from kept.store.instructions import Instructions
+from kept.store.loading import Orders
 from kept.store.queries import Queries
 from kept.store.stock import StockRooms
 
@@ -38,14 +40,19 @@ class Services:
     bell: Streams
     intake: Intake
     queries: Queries
+    orders: Orders
     dead_letters: DeadLetters
     stock: StockRooms
     instructions: Instructions
+    board: CircuitBoard
 
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
     """Everybody who may send us messages."""
-    channels = [Source(c.account, "channel", c.verify, c.identify) for c in connectors.channels.values()]
+    channels = [
+        Source(c.account, "channel", c.verify, c.identify, admit=c.admit, normalise=c.normalise)
+        for c in connectors.channels.values()
+    ]
     centres = [Source(c.name, "centre", c.verify, c.identify) for c in connectors.centres.values()]
     return {source.name: source for source in (*channels, *centres)}
 
@@ -53,6 +60,7 @@ def sources_of(connectors: Connectors) -> dict[str, Source]:
 def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock: Callable[[], datetime]) -> FastAPI:
     """The application; it opens its connections when it starts and closes them when it stops."""
     database = Database(settings.database_url)
+    board_redis = connect(settings.redis_url)
     services = Services(
         settings=settings,
         clock=clock,
@@ -60,9 +68,11 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         bell=bell,
         intake=Intake(Inbox(database), bell, sources_of(connectors)),
         queries=Queries(database),
+        orders=Orders(database),
         dead_letters=DeadLetters(database, clock),
         stock=StockRooms(database),
         instructions=Instructions(database, clock),
+        board=CircuitBoard(board_redis),
     )
 
     @contextlib.asynccontextmanager
@@ -71,6 +81,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         await services.intake.aclose()
         await connectors.aclose()
         await bell.aclose()
+        await board_redis.aclose()
         await database.close()
 
     app = FastAPI(
@@ -85,8 +96,10 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.state.services = services
     app.state.ready = lambda: ready(services)
     app.include_router(webhooks.router)
+    app.include_router(posting.router)
     app.include_router(status.router)
     app.include_router(instructions.router)
+    app.include_router(targets.router)
     app.include_router(operations.router)
     app.include_router(docs.router)
     app.add_exception_handler(Problem, _problem)

@@ -16,7 +16,7 @@ from kept.engine import crash
 from kept.engine.delivery import Ring
 from kept.engine.interfaces import Bell, BellUnavailable, StoreUnavailable
 from kept.observe.correlation import correlation_id
-from kept.ports import Identify, Incoming, NotAuthentic, Verify
+from kept.ports import Identify, Incoming, Normalise, NotAuthentic, Verify
 from kept.store.inbox import Arrival, Inbox, Receipt
 
 log = structlog.get_logger("kept.api.intake")
@@ -36,11 +36,22 @@ _HEADERS_NEVER = ("hmac", "signature", "token", "authorization")
 class Source:
     """A party that may send us messages."""
 
-    def __init__(self, name: str, kind: str, verify: Verify, identify: Identify) -> None:
+    def __init__(
+        self,
+        name: str,
+        kind: str,
+        verify: Verify,
+        identify: Identify,
+        *,
+        admit: Verify | None = None,
+        normalise: Normalise | None = None,
+    ) -> None:
         self.name = name
         self.kind = kind
         self.verify = verify
         self.identify = identify
+        self.admit = admit
+        self.normalise = normalise
 
 
 class Intake:
@@ -64,7 +75,23 @@ class Intake:
         except NotAuthentic as error:
             await self._refuse(source.name, error)
             raise Problem(401, "Not authentic", "The signature does not verify; nothing was kept.") from error
-        return await self._keep(source, message, source.identify(message), now)
+        return await self.keep(source, message, source.identify(message), now)
+
+    async def admitted(self, name: str, message: Incoming, now: datetime, *, signed: bool) -> Source:
+        """The channel account that may post orders here, by signature or else by bearer token.
+
+        Raises Problem 401, and 404 for an account that there is not or that has no REST intake.
+        """
+        source = self._sources.get(name)
+        if source is None or source.admit is None:
+            raise Problem(404, "Unknown account", "No channel account of that name takes orders here.")
+        try:
+            (source.verify if signed else source.admit)(message, now)
+        except NotAuthentic as error:
+            await self._refuse(source.name, error)
+            detail = "Send one of the account's intake_tokens as a bearer token, or sign the body; nothing was kept."
+            raise Problem(401, "Not authentic", detail, {"WWW-Authenticate": "Bearer"}) from error
+        return source
 
     async def accept_with_key(self, name: str, key_of_api: str, message: Incoming, now: datetime) -> Receipt:
         """Keep an order sent with the API key instead of a signature; `Idempotency-Key` is its id."""
@@ -78,7 +105,7 @@ class Intake:
         key = message.headers.get("idempotency-key", "")
         if not 1 <= len(key) <= 200:
             raise Problem(400, "No Idempotency-Key", "Send an Idempotency-Key of 1 to 200 characters.")
-        return await self._keep(source, message, f"key:{key}", now)
+        return await self.keep(source, message, f"key:{key}", now)
 
     async def _refuse(self, name: str, error: NotAuthentic) -> None:
         log.warning("intake.refused", source=name, reason=str(error))
@@ -87,7 +114,8 @@ class Intake:
         except StoreUnavailable:
             log.warning("intake.refusal_not_counted", source=name)
 
-    async def _keep(self, source: Source, message: Incoming, external_key: str, now: datetime) -> Receipt:
+    async def keep(self, source: Source, message: Incoming, external_key: str, now: datetime) -> Receipt:
+        """Keep a verified message under the sender's id of it. Raises StoreUnavailable."""
         arrival = Arrival(
             source=source.name,
             source_kind=source.kind,

@@ -32,20 +32,32 @@ def _place(error: Mapping[str, Any]) -> str:
 class Problem(Exception):
     """An error for the caller: what was wrong and what to do. Never holds a secret or the caller's data."""
 
-    def __init__(self, status: int, title: str, detail: str, headers: dict[str, str] | None = None) -> None:
+    def __init__(
+        self,
+        status: int,
+        title: str,
+        detail: str,
+        headers: dict[str, str] | None = None,
+        *,
+        members: Mapping[str, object] | None = None,
+    ) -> None:
         super().__init__(title)
         self.status = status
         self.title = title
         self.detail = detail
         self.headers = headers or {}
+        self.members = members or {}  # extension members (RFC 9457, 3.2), for programs
 
     def response(self) -> Response:
-        current = correlation_id.get()
-        body = {
+        return Response(orjson.dumps(self.document()), self.status, {**self.headers}, MEDIA_TYPE)
+
+    def document(self) -> dict[str, object]:
+        """The problem as a JSON object."""
+        return {
             "type": "about:blank",
             "title": self.title,
             "status": self.status,
             "detail": self.detail,
-            "correlation_id": current,
+            "correlation_id": correlation_id.get(),
+            **self.members,
         }
-        return Response(orjson.dumps(body), self.status, {**self.headers}, MEDIA_TYPE)

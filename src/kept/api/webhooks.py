@@ -55,12 +55,12 @@ def _account_of(scope: Scope) -> str | None:
 
 
 async def _accept(services: Any, account: str, scope: Scope, receive: Receive) -> Receipt:
-    message = await _incoming(services, scope, receive)
+    message = await incoming(services, scope, receive)
     receipt: Receipt = await services.intake.accept(account, message, services.clock())
     return receipt
 
 
-async def _incoming(services: Any, scope: Scope, receive: Receive) -> Incoming:
+async def incoming(services: Any, scope: Scope, receive: Receive) -> Incoming:
     """The message as it came, with lower-case header names."""
     headers = {name.decode("latin-1"): value.decode("latin-1") for name, value in scope["headers"]}
     return Incoming(headers, await read_body(receive, headers, services.settings.body_bytes_max))
@@ -87,7 +87,7 @@ async def webhook(account: str, request: Request) -> Response:
 async def submit_order(request: Request, account: str = "inhouse") -> Response:
     """An in-house order: signed by Standard Webhooks, or with the API key and an `Idempotency-Key`."""
     services = request.app.state.services
-    message = await _incoming(services, request.scope, request.receive)
+    message = await incoming(services, request.scope, request.receive)
     if "webhook-signature" in message.headers:
         receipt = await services.intake.accept(account, message, services.clock())
     else:

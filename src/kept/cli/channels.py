@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     channels.command("types")(types)
     channels.command("polls")(polls)
     channels.command("backfill")(backfill)
+    channels.command("import")(import_orders)
     app.add_typer(channels, name="channels")
 
 
@@ -88,6 +89,23 @@ def backfill(
         print(f"kept: {fault}", file=sys.stderr)
         raise typer.Exit(1) from fault
     print_json({"account": account, "listed": total.listed, "missing": total.missed})
+
+
+def import_orders(
+    files: Annotated[list[Path], typer.Argument(help="Files of orders: CSV or NDJSON.")],
+    account: Annotated[str, typer.Option(help="The channel account whose orders these are.")],
+    config: Config = None,
+) -> None:
+    """Take in orders from files, and print what became of each file. Repeating it is harmless.
+
+    What is wrong in a FILE goes to FILE.errors.csv beside it, and the exit code is 1; the rest is taken all the same.
+    """
+    from kept.processes.file_drop import import_files
+
+    results = asyncio.run(import_files(servers.load(config), account, files))
+    print_json(results)
+    if any(result["bad"] for result in results):
+        raise typer.Exit(1)
 
 
 def _read(path: Path, kind: str, account: str) -> list[dict[str, Any]]:

@@ -26,6 +26,19 @@ def with_database(work: Callable[[Any], Awaitable[T]]) -> T:
     return asyncio.run(connected())
 
 
+def redis_url() -> str:
+    """The configured Redis, else the embedded one of this folder."""
+    from kept.embedded.redis import EmbeddedRedis
+
+    loaded = settings_module.load()
+    if loaded.redis_url:
+        return loaded.redis_url
+    port = loaded.home / "redis" / "redis.port"
+    if not port.exists():
+        raise SettingsError("set KEPT_REDIS_URL, or run `kept up` in this folder first")
+    return EmbeddedRedis(loaded.home / "redis", int(port.read_text())).url
+
+
 def database_url() -> str:
     """The configured PostgreSQL, else the embedded one of this folder."""
     from kept.embedded.postgres import EmbeddedPostgres

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ import typer
 from kept import settings as settings_module
 from kept.settings import Settings, SettingsError
 
+_ALL = os.R_OK | os.W_OK | os.X_OK
 Config = Annotated[Path | None, typer.Option("--config", help="kept.toml; default: KEPT_CONFIG")]
 
 
@@ -99,6 +101,7 @@ def check(config: Config = None) -> None:
     from kept.connectors.registry import build_connectors
     from kept.engine.streams import Streams, connect
     from kept.processes.assembly import routing_policy
+    from kept.processes.file_drop import folders_of
     from kept.store.database import Database
 
     async def work() -> bool:
@@ -110,6 +113,11 @@ def check(config: Config = None) -> None:
             f" {len(connectors.centres)} centres"
         )
         await connectors.aclose()
+        shut = [f"{name}: {path}" for name, path in folders_of(loaded.business).items() if not os.access(path, _ALL)]
+        for each in shut:
+            typer.echo(f"drop_folder of {each} can't be read and written", err=True)
+        if shut:
+            return False
         return await _answers("postgresql", _ask_database(Database(loaded.database_url))) and await _answers(
             "redis", _ask_redis(Streams(connect(loaded.redis_url), "check"))
         )

@@ -16,6 +16,7 @@ from kept.ports import CircuitOpen
 FAILURES_TO_OPEN = 5  # fewer would open on the ordinary flicker of a healthy target
 COOL_DOWN_FIRST_S = 1.0  # a restart of a target takes about that long
 COOL_DOWN_MAX_S = 30.0  # a target that came back is found within half a minute
+LOCKED_OUT_S = 60.0  # a target that refuses us: somebody has to mend that, which takes minutes
 PROBE_WAIT_S = 1.0  # while a probe is out, asking again sooner tells nothing
 
 
@@ -45,6 +46,7 @@ class Circuit:
         self._cool_down_s = COOL_DOWN_FIRST_S
         self._open_until: float | None = None
         self._probing = False
+        self.why = ""  # it opened last
         # Rises whenever the circuit opens or closes: results of calls that began before say nothing new.
         self._generation = 0
 
@@ -64,8 +66,7 @@ class Circuit:
         if left_s > 0 or self._probing:
             wait_s = left_s if left_s > 0 else PROBE_WAIT_S
             raise CircuitOpen(
-                f"{self._target} failed {FAILURES_TO_OPEN} times in a row; not asked before {wait_s:.1f} s are over",
-                retry_after_s=wait_s,
+                f"{self._target} {self.why}; not asked before {wait_s:.1f} s are over", retry_after_s=wait_s
             )
         self._probing = True
         return Permit(self._generation, probe=True)
@@ -79,16 +80,26 @@ class Circuit:
             return
         self._failures += 1
         if permit.probe:
-            self._open(min(self._cool_down_s * 2, COOL_DOWN_MAX_S))
+            self._open(min(self._cool_down_s * 2, COOL_DOWN_MAX_S), "still fails")
         elif self._failures >= FAILURES_TO_OPEN:
-            self._open(COOL_DOWN_FIRST_S)
+            self._open(COOL_DOWN_FIRST_S, f"failed {FAILURES_TO_OPEN} times in a row")
+
+    def lock_out(self) -> None:
+        """Note that the target refuses us, whatever is asked."""
+        self._open(LOCKED_OUT_S, "refuses our access")
+
+    @property
+    def open_for_s(self) -> float:
+        """Seconds until a probe may go; 0.0 if any call may."""
+        return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
     def abandon(self, permit: Permit) -> None:
         """Note that a call was cancelled by us and says nothing about the target; the next one may probe."""
         if permit.probe and permit.generation == self._generation:
             self._probing = False
 
-    def _open(self, cool_down_s: float) -> None:
+    def _open(self, cool_down_s: float, why: str) -> None:
+        self.why = why
         self._cool_down_s = cool_down_s
         self._open_until = self._clock() + cool_down_s
         self._probing = False

@@ -29,9 +29,20 @@ from kept.connectors import strict_json
 from kept.connectors.answers import UnexpectedAnswer
 from kept.connectors.circuit import Circuit
 from kept.connectors.refusals import WHO_ARE_YOU, phrase, refusal, says_it_is_broken
+from kept.connectors.traffic import Rates, Shared, Traffic
 from kept.domain.keys import traceparent
+from kept.engine.quotas import Quotas
 from kept.observe.correlation import Call, correlation_id, new_correlation_id, record_call
-from kept.ports import BadMessage, CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import (
+    AccessRefused,
+    BadMessage,
+    CircuitOpen,
+    Fault,
+    NotAsked,
+    PermanentFault,
+    TemporaryFault,
+    UnknownResult,
+)
 
 T = TypeVar("T")
 
@@ -62,6 +73,7 @@ class Request:
     name: str = ""
     reads_only: bool = False  # a POST that changes nothing: a query
     headers: Mapping[str, str] | None = None  # of this call alone
+    cost: float = 1.0  # of the vendor's quota
     bodiless: bool = False  # a 2xx says all there is to say; what comes with it is not read
 
     @property
@@ -132,7 +144,8 @@ class HttpTarget:
 
     `timeout_s` bounds a call from its place in the bulkhead to the last byte of its answer;
     `requests_at_once` is the bulkhead. `read_refusal` knows the vendor's own error codes, `authorise` its access
-    tokens. `clock` gives monotonic seconds, `now` the time of day; `transport` stands in for the network in tests.
+    tokens, `rates` what it allows; `shared` is what other processes use up of that. `clock` gives monotonic seconds,
+    `now` the time of day; `transport` stands in for the network in tests.
     """
 
     def __init__(
@@ -145,12 +158,15 @@ class HttpTarget:
         headers: Mapping[str, str],
         read_refusal: ReadRefusal | None = None,
         authorise: Authorise | None = None,
+        rates: Rates | None = None,
+        shared: Shared | None = None,
         clock: Callable[[], float] = time.monotonic,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         transport: httpx2.AsyncBaseTransport | None = None,
     ) -> None:
         self.name = name
         self.circuit = Circuit(name, clock)
+        self.traffic = Traffic(name, self.circuit, rates, shared or Shared(Quotas(None, clock)))
         self._base_url = base_url.rstrip("/")
         self._timeout_s = timeout_s
         self._requests_at_once = requests_at_once
@@ -189,15 +205,22 @@ class HttpTarget:
         begun, at = self._clock(), self._now()
         error, asked = "", True
         try:
+            await self.traffic.admit(request.operation, request.cost)
             await self._take_place()
+            before = self.circuit.state
             try:
                 await self._ask_as_ourselves(request, reply)
             finally:
                 self._places.release()
+                await self.traffic.settled(before)
+                if reply.status is not None:
+                    await self.traffic.answered(request.operation, reply.status, reply.headers, self._now())
             return read(reply)
         except (Fault, asyncio.CancelledError) as fault:
             error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
-            asked = not isinstance(fault, CircuitOpen)
+            asked = not isinstance(fault, NotAsked)
+            if isinstance(fault, AccessRefused):
+                await self.traffic.access_refused(error, whole_account=fault.whole_account)
             raise
         finally:
             if asked:  # what was never sent is no call; in an outage there are thousands of them
@@ -365,8 +388,10 @@ class HttpTargets:
         *,
         transport: httpx2.AsyncBaseTransport | None = None,
         clock: Callable[[], float] = time.monotonic,
+        shared: Shared | None = None,
     ) -> None:
         self._transport = transport
+        self._shared = shared or Shared(Quotas(None, clock))
         self._clock = clock
         self._opened: list[HttpTarget] = []
 
@@ -380,6 +405,7 @@ class HttpTargets:
         headers: Mapping[str, str],
         read_refusal: ReadRefusal | None = None,
         authorise: Authorise | None = None,
+        rates: Rates | None = None,
     ) -> HttpTarget:
         """A target; no connection is made before its first call."""
         target = HttpTarget(
@@ -390,6 +416,8 @@ class HttpTargets:
             headers=headers,
             read_refusal=read_refusal,
             authorise=authorise,
+            rates=rates,
+            shared=self._shared,
             clock=self._clock,
             transport=self._transport,
         )

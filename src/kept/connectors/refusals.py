@@ -30,8 +30,11 @@ def refusal(target: str, operation: str, status: int, headers: Mapping[str, str]
         return PermanentFault(text, code=f"http_{status}")
     code, detail = problem_of(body)
     text = f"{target} refused: {answered}" + (f": {detail}" if detail else "")
-    kind = AccessRefused if status in WHO_ARE_YOU else PermanentFault
-    return kind(text, code=code or f"http_{status}")
+    if status in WHO_ARE_YOU:
+        # 403 speaks of a right, which other calls may have.
+        whole_account = status == HTTPStatus.UNAUTHORIZED
+        return AccessRefused(text, code=code or f"http_{status}", whole_account=whole_account)
+    return PermanentFault(text, code=code or f"http_{status}")
 
 
 def phrase(status: int) -> str:

@@ -10,6 +10,7 @@ from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import inhouse, shopify
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
+from kept.connectors.traffic import Shared
 from kept.ports import Centre, Channel, Erp
 from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings, SettingsError
 
@@ -39,9 +40,12 @@ class Connectors:
         await self.targets.aclose()
 
 
-def build_connectors(business: Business) -> Connectors:
-    """A connector for each entry of kept.toml. Makes no call. Raises SettingsError."""
-    targets = HttpTargets()
+def build_connectors(business: Business, shared: Shared | None = None) -> Connectors:
+    """A connector for each entry of kept.toml. Makes no call. Raises SettingsError.
+
+    `shared` is what the processes of an installation share; without it, this one has every quota for itself.
+    """
+    targets = HttpTargets(shared=shared)
     return Connectors(
         channels={name: build_channel(name, each, targets) for name, each in business.channels.items()},
         erps={name: build_erp(name, each, targets) for name, each in business.erps.items()},

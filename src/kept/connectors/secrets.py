@@ -27,6 +27,11 @@ def bearer(setting: str, reference: str) -> dict[str, str]:
     return {"authorization": f"Bearer {token(setting, reference).reveal()}"}
 
 
+def tokens(setting: str, references: Sequence[str]) -> tuple[Secret, ...]:
+    """The secrets behind references, of which there may be none."""
+    return tuple(token(setting, reference) for reference in references)
+
+
 def webhook_secrets(setting: str, references: Sequence[str]) -> tuple[Secret, ...]:
     """All live secrets of a webhook; SettingsError when there are none, since then nothing can be verified."""
     if not references:

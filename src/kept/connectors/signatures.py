@@ -1,4 +1,5 @@
-"""Who sent a message: Shopify's HMAC and Standard Webhooks, over the raw bytes, before anything is parsed.
+"""Who sent a message: Shopify's HMAC and Standard Webhooks, over the raw bytes, before anything is parsed; and
+bearer tokens.
 
 Several secrets may be live at once, so that one can be rotated without losing a message. Every comparison
 takes the same time however much of a signature is right.
@@ -75,6 +76,29 @@ class StandardVerify:
         matches = [hmac.compare_digest(one, other) for one in expected for other in given]
         if not any(matches):
             raise NotAuthentic("webhook-signature fits none of the secrets")
+
+
+@dataclass(frozen=True, slots=True)
+class BearerVerify:
+    """Bearer tokens (RFC 6750, 2.1). With none configured nobody gets in."""
+
+    tokens: Sequence[Secret]
+
+    def __call__(self, message: Incoming, now: datetime) -> None:
+        """Raises NotAuthentic. `now` is not needed: a token is good until it is taken out of the settings."""
+        scheme, _, given = message.headers.get("authorization", "").partition(" ")
+        matches = [hmac.compare_digest(token.reveal().encode(), given.strip().encode()) for token in self.tokens]
+        if scheme.lower() != "bearer" or not any(matches):
+            raise NotAuthentic("authorization holds none of the account's bearer tokens")
+
+
+@dataclass(frozen=True, slots=True)
+class NoSignature:
+    """The verifier of an account that has no webhook secrets, since its orders come by other ways."""
+
+    def __call__(self, message: Incoming, now: datetime) -> None:
+        """Raises NotAuthentic, whatever comes."""
+        raise NotAuthentic("the account has no webhook_secrets")
 
 
 def sign_shopify(secret: str, body: bytes) -> str:

@@ -35,15 +35,18 @@ def mapped(content: OrderContent, known: SkuMap, *, required: bool) -> OrderCont
         if components is None:
             lines.append(replace(line, unmapped=True) if required and line.sku else line)
         elif len(components) == 1 and components[0].quantity == 1:
-            lines.append(replace(line, sku=components[0].sku, channel_sku=line.sku))
+            lines.append(replace(line, sku=components[0].sku, channel_sku=line.channel_sku or line.sku))
         else:
-            lines.extend(_exploded(line, components))
+            lines.extend(exploded(line, components))
     numbered = tuple(replace(line, line_no=number) for number, line in enumerate(lines, start=1))
     return replace(content, lines=numbered)
 
 
-def _exploded(line: OrderLine, components: Sequence[Component]) -> Iterable[OrderLine]:
-    """A kit's lines. The first component is the lead: it stands for the kit when the channel is told."""
+def exploded(line: OrderLine, components: Sequence[Component]) -> Iterable[OrderLine]:
+    """A kit's lines. The first component is the lead: it stands for the kit when the channel is told.
+
+    A component that is a kit itself stays one of the outer kit, of which the channel is told.
+    """
     shares = [component.share for component in components]
     nets = allocate(line.unit_price_minor * line.quantity - line.discount_minor, shares)
     taxes = allocate(line.tax_minor, shares)
@@ -55,14 +58,14 @@ def _exploded(line: OrderLine, components: Sequence[Component]) -> Iterable[Orde
         yield replace(
             line,
             sku=component.sku,
-            channel_sku=line.sku,
+            channel_sku=line.channel_sku or line.sku,
             quantity=quantity,
             unit_price_minor=unit_price,
             discount_minor=unit_price * quantity - nets[index],
             tax_minor=taxes[index],
             weight_g=weights[index] // component.quantity,
-            kit_pieces=component.quantity,
-            kit_lead=index == 0,
+            kit_pieces=component.quantity * (line.kit_pieces or 1),
+            kit_lead=index == 0 and (line.kit_lead or not line.kit_pieces),
         )
 
 

@@ -18,7 +18,7 @@ import orjson
 from kept.engine import crash
 from kept.engine.delivery import Delivery, EffectResult
 from kept.engine.interfaces import EffectRecord, Intent, IntentLedger
-from kept.ports import Answer, CircuitOpen, Effect, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import Answer, Effect, NotAsked, PermanentFault, TemporaryFault, UnknownResult
 
 
 class ClaimLost(Exception):
@@ -137,7 +137,7 @@ class DeliveryEffects:
         crash.reach("effect.before_call")
         try:
             answer = await send()
-        except CircuitOpen as fault:
+        except NotAsked as fault:
             # Nobody was asked: the intent is taken back, and there is no try to tell of.
             status = "unknown" if record.resolved == "unresolved" else "refused"
             self._observe(effect, record, begun, status, error=str(fault), asked=False)

@@ -11,26 +11,33 @@ from typing import Any
 
 import structlog
 
+from kept.domain.urgency import Urgency
 from kept.engine import crash
 from kept.engine.delivery import Loaded, Ring, Rung, Settling
 from kept.engine.effects import ClaimLost, DeliveryEffects, StillUncertain
 from kept.engine.interfaces import Bell, Store, StoreUnavailable
 from kept.engine.outcome import Outcome, Reject, Retry, Wait
+from kept.engine.quotas import urgency
 from kept.engine.settle import settle
 from kept.engine.step import Each, Step
-from kept.ports import BadMessage, CircuitOpen, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import AccessRefused, BadMessage, NotAsked, PermanentFault, TemporaryFault, UnknownResult
 
 log = structlog.get_logger("kept.engine")
 
 # How soon to come back when a circuit is open and does not say: its own first cool-down.
 _CIRCUIT_WAIT_S = 1.0
+# How soon to come back to a target that refuses us: as its circuit does, by one probe at a time.
+_ACCESS_WAIT_S = 60.0
 
 
 def outcome_of_fault(fault: Exception, now: datetime) -> Outcome:
     """The outcome that a fault means. Anything unforeseen is retried and, if it stays, buried by name."""
     match fault:
-        case CircuitOpen(retry_after_s=wait_s):
+        case NotAsked(retry_after_s=wait_s):
             return Wait(now + timedelta(seconds=wait_s or _CIRCUIT_WAIT_S), str(fault))
+        case AccessRefused():
+            # Every order of the account meets it: they wait until somebody mended it, and none is buried for it.
+            return Wait(now + timedelta(seconds=_ACCESS_WAIT_S), str(fault))
         case StoreUnavailable():
             return Wait(now, str(fault))
         case StillUncertain(until=until):
@@ -57,6 +64,7 @@ async def attempt(
 ) -> Settling | None:
     """Run a step written for one subject. None when another worker owns the delivery."""
     assert isinstance(step.run, Each)
+    urgency.set(Urgency(loaded.delivery.urgency))
     try:
         outcome = await step.run.one(loaded.subject, ports(effects))
     except ClaimLost:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, time
 from time import monotonic
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from kept.connectors.registry import Connectors
+from kept.connectors.registry import Connectors, build_connectors
+from kept.connectors.traffic import Shared
 from kept.domain.order import Address
 from kept.domain.routing import CentreProfile, RoutingPolicy, Service
 from kept.domain.values import changed
+from kept.engine.circuit_board import CircuitBoard
 from kept.engine.effects import DeliveryEffects
+from kept.engine.quotas import Quotas
+from kept.engine.streams import connect
 from kept.ports import CheckItems, ItemCheck
-from kept.settings import Business, CentreSettings, SettingsError
+from kept.settings import Business, CentreSettings, Settings, SettingsError
 from kept.steps.ports import LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
@@ -30,6 +35,18 @@ _ITEMS_MAX = 100_000
 
 def utc_now() -> datetime:
     return datetime.now(UTC)
+
+
+@asynccontextmanager
+async def opened_connectors(settings: Settings) -> AsyncIterator[Connectors]:
+    """All connectors, with the quotas and circuits that the installation's processes share. Raises SettingsError."""
+    redis = connect(settings.redis_url)
+    connectors = build_connectors(settings.business, Shared(Quotas(redis), CircuitBoard(redis)))
+    try:
+        yield connectors
+    finally:
+        await connectors.aclose()
+        await redis.aclose()
 
 
 class CachedItems:

@@ -15,12 +15,14 @@ from typing import Any
 
 import structlog
 
-from kept.connectors.registry import build_connectors
+from kept.domain.urgency import Urgency
 from kept.engine.interfaces import Bell, BellUnavailable, StoreUnavailable
+from kept.engine.quotas import urgency
 from kept.engine.streams import Streams, connect
 from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
-from kept.processes.assembly import utc_now
+from kept.processes.assembly import opened_connectors, utc_now
+from kept.processes.file_drop import dropped_files
 from kept.processes.stock_pusher import StockPusher
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
@@ -71,7 +73,8 @@ class Poller:
         self._clock = clock
 
     async def run(self) -> None:
-        """Poll each account at its own pace until cancelled."""
+        """Poll each account at its own pace until cancelled; orders' own calls go before it."""
+        urgency.set(Urgency.LATER)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(self._keep_polling(account) for account in self._polls))
 
@@ -175,14 +178,14 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """See to the channels until SIGTERM or SIGINT: poll them, and tell them what they may sell."""
+    """See to the channels until SIGTERM or SIGINT: poll them, take their files, and tell them what they may sell."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
-    async with _opened(settings) as opened:
+    async with _opened(settings) as opened, dropped_files(settings) as drops:
         poller = opened.poller()
         pusher = StockPusher(opened.channels, settings.business.channels, StockOffers(opened.database), utc_now)
-        chores = [each.run() for each in (poller, pusher) if each.accounts]
-        log.info("poller.started", polled=poller.accounts, pushed=pusher.accounts)
+        chores = [each.run() for each in (poller, pusher, drops) if each.accounts]
+        log.info("poller.started", polled=poller.accounts, pushed=pusher.accounts, dropped=drops.accounts)
         await until_stopped(chores, stopping)
 
 
@@ -230,12 +233,11 @@ class _Opened:
 
 @contextlib.asynccontextmanager
 async def _opened(settings: Settings) -> AsyncIterator[_Opened]:
-    database = Database(settings.database_url)
-    connectors = build_connectors(settings.business)
-    bell = Streams(connect(settings.redis_url), consumer_name())
-    try:
-        yield _Opened(settings, database, bell, connectors.channels)
-    finally:
-        await connectors.aclose()
-        await bell.aclose()
-        await database.close()
+    async with opened_connectors(settings) as connectors:
+        database = Database(settings.database_url)
+        bell = Streams(connect(settings.redis_url), consumer_name())
+        try:
+            yield _Opened(settings, database, bell, connectors.channels)
+        finally:
+            await bell.aclose()
+            await database.close()

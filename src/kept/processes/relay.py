@@ -8,13 +8,13 @@ from datetime import timedelta
 
 import structlog
 
-from kept.connectors.registry import Connectors, build_connectors
+from kept.connectors.registry import Connectors
 from kept.engine.interfaces import StoreUnavailable
 from kept.engine.relay import Relay
 from kept.engine.streams import Streams, connect
 from kept.flow import FLOW
 from kept.ports import Fault, PermanentFault
-from kept.processes.assembly import utc_now
+from kept.processes.assembly import opened_connectors, utc_now
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings
 from kept.store.database import Database
@@ -32,8 +32,12 @@ _CLOCKS_DIFFER_BY = timedelta(minutes=5)
 
 async def run_relay(settings: Settings) -> None:
     """Relay until SIGTERM or SIGINT."""
+    async with opened_connectors(settings) as connectors:
+        await _relay(settings, connectors)
+
+
+async def _relay(settings: Settings, connectors: Connectors) -> None:
     database = Database(settings.database_url)
-    connectors = build_connectors(settings.business)
     bell = Streams(connect(settings.redis_url), consumer_name())
     relay = Relay(PostgresStore(database, Orders(database), utc_now), bell, list(FLOW))
     stop_on_signal(relay.stop)
@@ -48,7 +52,6 @@ async def run_relay(settings: Settings) -> None:
     finally:
         counting.cancel()
         await asyncio.gather(counting, return_exceptions=True)
-        await connectors.aclose()
         await bell.aclose()
         await database.close()
 

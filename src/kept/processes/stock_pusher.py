@@ -15,7 +15,9 @@ from datetime import datetime, timedelta
 import structlog
 
 from kept.domain.offers import OfferPolicy, offers
+from kept.domain.urgency import Urgency
 from kept.engine.interfaces import StoreUnavailable
+from kept.engine.quotas import urgency
 from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import Channel, Fault, PushStock, StockOffer, StockRefused, TemporaryFault, UnknownResult
 from kept.settings import ChannelSettings, SettingsError
@@ -71,7 +73,8 @@ class StockPusher:
         self._clock = clock
 
     async def run(self) -> None:
-        """Push to each account at its own pace until cancelled."""
+        """Push to each account at its own pace until cancelled; orders' own calls go before it."""
+        urgency.set(Urgency.LATER)
         with contextlib.suppress(asyncio.CancelledError):
             await asyncio.gather(*(self._keep_pushing(account) for account in self.accounts))
 

@@ -11,11 +11,11 @@ from collections.abc import Callable
 
 import structlog
 
-from kept.connectors.registry import build_connectors
+from kept.connectors.registry import Connectors
 from kept.engine.runner import Limits, Runner
 from kept.engine.streams import Streams, connect
 from kept.flow import FLOW
-from kept.processes.assembly import assemble_ports, utc_now
+from kept.processes.assembly import assemble_ports, opened_connectors, utc_now
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.effects import IntentWriter
@@ -28,8 +28,12 @@ log = structlog.get_logger("kept.worker")
 
 async def run_worker(settings: Settings, limits: Limits | None = None) -> None:
     """Work until SIGTERM or SIGINT, then finish or hand back what is in flight."""
+    async with opened_connectors(settings) as connectors:
+        await _work(settings, connectors, limits)
+
+
+async def _work(settings: Settings, connectors: Connectors, limits: Limits | None) -> None:
     database = Database(settings.database_url)
-    connectors = build_connectors(settings.business)
     bell = Streams(connect(settings.redis_url), consumer_name())
     orders = Orders(database)
     try:
@@ -43,7 +47,6 @@ async def run_worker(settings: Settings, limits: Limits | None = None) -> None:
         await runner.run()
         log.info("worker.stopped", settled=runner.counters.settled, faults=runner.counters.faults)
     finally:
-        await connectors.aclose()
         await bell.aclose()
         await database.close()
 

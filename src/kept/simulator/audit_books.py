@@ -113,6 +113,21 @@ class ChannelBook(_ReadOnlyBook):
             " JOIN fulfilment_lines l ON l.fulfilment = f.id ORDER BY f.id"
         )
 
+    def acknowledged(self) -> Sequence[tuple[str, str, str]]:
+        """(account, external_id, reference) of every order that a channel was told we took."""
+        return self._all("SELECT account, external_id, reference FROM acknowledgements ORDER BY at")
+
+    def cancelled(self) -> Sequence[tuple[str, str, str, int]]:
+        """(account, external_id, line id, quantity) of every line that a channel was told we cancel."""
+        return self._all(
+            "SELECT c.account, c.external_id, l.line_id, l.quantity FROM cancellations c"
+            " JOIN cancellation_lines l ON l.cancellation = c.id ORDER BY c.id, l.line_id"
+        )
+
+    def offered(self) -> Sequence[tuple[str, str, str, int]]:
+        """(account, location, sku, quantity) that a channel may sell by what it was last told."""
+        return self._all("SELECT account, location, sku, quantity FROM offered_stock ORDER BY account, location, sku")
+
     def malformed(self) -> int:
         """Authentic webhooks that are no orders and were answered 2xx: each must be a dead letter."""
         return self._one("SELECT count(*) FROM messages WHERE flavour = 'malformed' AND status BETWEEN 200 AND 299")

@@ -125,6 +125,28 @@ CREATE TABLE IF NOT EXISTS fulfilment_lines (
   fulfilment INTEGER NOT NULL, line_id TEXT NOT NULL, quantity INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS fulfilment_lines_by_fulfilment ON fulfilment_lines (fulfilment);
+CREATE TABLE IF NOT EXISTS acknowledgements (
+  account TEXT NOT NULL, external_id TEXT NOT NULL, reference TEXT NOT NULL, key TEXT NOT NULL,
+  sha256 TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (account, external_id)
+);
+CREATE TABLE IF NOT EXISTS cancellations (
+  id INTEGER PRIMARY KEY, account TEXT NOT NULL, external_id TEXT NOT NULL, cancellation_id TEXT NOT NULL UNIQUE,
+  reference TEXT NOT NULL, reason TEXT NOT NULL, whole INTEGER NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL,
+  at REAL NOT NULL, UNIQUE (account, key)
+);
+CREATE INDEX IF NOT EXISTS cancellations_by_order ON cancellations (account, external_id);
+CREATE TABLE IF NOT EXISTS cancellation_lines (
+  cancellation INTEGER NOT NULL, line_id TEXT NOT NULL, quantity INTEGER NOT NULL,
+  PRIMARY KEY (cancellation, line_id)
+);
+CREATE TABLE IF NOT EXISTS stock_pushes (
+  account TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL, answer TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (account, key)
+);
+CREATE TABLE IF NOT EXISTS offered_stock (
+  account TEXT NOT NULL, location TEXT NOT NULL, sku TEXT NOT NULL, quantity INTEGER NOT NULL,
+  PRIMARY KEY (account, location, sku)
+);
 """
 )
 

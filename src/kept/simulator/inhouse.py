@@ -1,4 +1,7 @@
-"""The in-house sales system's side: it is told of shipments, under a key, and can be asked for one."""
+"""The in-house sales system's side: it is told of shipments, under a key, and can be asked for one.
+
+What else it is told (that we took an order, cancelled pieces, have stock) is in `inhouse_told`.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,7 @@ from starlette.routing import Route
 
 from kept.simulator.confirmations import Fulfilment, record_fulfilment
 from kept.simulator.driver import Driver
+from kept.simulator.inhouse_told import InHouseTold
 from kept.simulator.party import Answer, Party, key_of, problem, read_json
 
 
@@ -48,12 +52,13 @@ class InHouse:
 
     def app(self) -> Starlette:
         guard = self.party.guard
-        shipments = "/orders/{order}/shipments"
+        shipments, told = "/orders/{order}/shipments", InHouseTold(self.party)
         return Starlette(
             routes=[
                 Route("/sim/status", self.status),
                 Route(shipments, guard(self.post_shipment), methods=["POST"]),
                 Route(f"{shipments}/{{reference}}", guard(self.find_shipment), methods=["GET"]),
+                *told.routes(),
             ]
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -37,11 +38,15 @@ class Arrival:
 
 @dataclass(frozen=True, slots=True)
 class Receipt:
-    """What was kept. A message that came before has `duplicate` set and the first one's ids."""
+    """What was kept. A message that came before has `duplicate` set and the first one's ids.
+
+    `differs` tells that the first one, under the same key, had another body.
+    """
 
     message_id: int
     correlation_id: str
     duplicate: bool
+    differs: bool = False
 
 
 class Inbox:
@@ -89,7 +94,7 @@ class Inbox:
     async def _with_duplicates(self, arrivals: Sequence[Arrival], ids: Sequence[int], kept: set[int]) -> list[Receipt]:
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT source, external_key, id, correlation_id FROM inbox"
+                "SELECT source, external_key, id, correlation_id, sha256(body) AS sha256 FROM inbox"
                 " WHERE (source, external_key) IN (SELECT * FROM unnest($1::text[], $2::text[]))",
                 [arrival.source for arrival in arrivals],
                 [arrival.external_key for arrival in arrivals],
@@ -98,7 +103,8 @@ class Inbox:
         receipts = []
         for message_id, arrival in zip(ids, arrivals, strict=True):
             row = first[arrival.source, arrival.external_key]
-            receipts.append(Receipt(row["id"], row["correlation_id"], message_id not in kept))
+            differs = row["sha256"] != hashlib.sha256(arrival.body).digest()
+            receipts.append(Receipt(row["id"], row["correlation_id"], message_id not in kept, differs))
         return receipts
 
     async def count_refusal(self, source: str, reason: str) -> None:

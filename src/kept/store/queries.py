@@ -84,6 +84,22 @@ class Queries:
         order["dead_letters"] = [dict(row) for row in letters]
         return order
 
+    async def concern(self, order_id: int) -> tuple[str, str] | None:
+        """Why a person has to look at an order: (code, evidence) of its hold, or of its oldest open dead letter."""
+        async with self._database.connection() as connection:
+            row = await connection.fetchrow(
+                "SELECT data->>'code' AS code, data->>'evidence' AS evidence FROM orders o JOIN ledger l"
+                " ON l.order_id = o.id WHERE o.id = $1 AND o.state = $2 AND l.type = 'OrderHeld'"
+                " ORDER BY l.seq DESC LIMIT 1",
+                order_id,
+                OrderState.HELD.value,
+            ) or await connection.fetchrow(
+                "SELECT code, reason AS evidence FROM dead_letters WHERE order_id = $1 AND resolved_at IS NULL"
+                " ORDER BY id LIMIT 1",
+                order_id,
+            )
+        return (row["code"], row["evidence"]) if row is not None else None
+
     async def hold_code(self, order_id: int) -> str:
         """What an order was last held for; "" if it never was."""
         async with self._database.connection() as connection:

@@ -6,12 +6,15 @@ import asyncio
 import json
 import os
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from kept.engine.circuit_board import CircuitBoard, Notice
+from kept.engine.streams import connect
 from kept.simulator.demo import demo_config
 from kept.store.database import Database
 from tests.integration.store.driving import Driver, failed
@@ -120,6 +123,20 @@ async def test_an_order_is_cancelled_with_a_reason_and_what_can_not_be_is_exit_c
         assert ended.code == 1
         assert "there is nothing to" in ended.err
         assert one_line(ended.err)
+
+
+# ------------------------------------------------------------------ targets
+
+
+async def test_a_target_that_refuses_us_is_listed_until_it_is_reset(kept: Kept, redis_url: str) -> None:
+    redis = connect(redis_url)
+    now = time.time()
+    await CircuitBoard(redis).post(Notice("channel:shop", now + 60, now, "http_401", access_refused=True))
+    (row,) = (await kept("targets", "list", "--json")).json()
+    assert (row["target"], row["reason"], row["access_refused"]) == ("channel:shop", "http_401", True)
+    assert (await kept("targets", "reset", "channel:shop")).code == 0
+    assert (await kept("targets", "list", "--json")).json() == []
+    await redis.aclose()
 
 
 # ------------------------------------------------------------------ dead letters

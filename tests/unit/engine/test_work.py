@@ -17,7 +17,7 @@ from kept.engine.interfaces import BellUnavailable, EffectRecord, Intent, StoreU
 from kept.engine.outcome import Done, Outcome, Reject, Retry, Wait
 from kept.engine.step import Step, each
 from kept.engine.work import attempt, finish, outcome_of_fault
-from kept.ports import BadMessage, CircuitOpen, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import AccessRefused, BadMessage, CircuitOpen, PermanentFault, QuotaSpent, TemporaryFault, UnknownResult
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SOON, PAST = NOW + timedelta(seconds=30), NOW - timedelta(seconds=30)
@@ -35,6 +35,8 @@ SOON, PAST = NOW + timedelta(seconds=30), NOW - timedelta(seconds=30)
         (UnknownResult("timeout"), Retry("timeout", code="unknown_result")),
         (PermanentFault("no", code="bad_address"), Reject("no", "bad_address")),
         (PermanentFault("no"), Reject("no", "refused")),
+        (QuotaSpent("no more calls", retry_after_s=30), Wait(SOON, "no more calls")),
+        (AccessRefused("the token is over"), Wait(NOW + timedelta(seconds=60), "the token is over")),
         (BadMessage("no JSON", where="line 1"), Reject("no JSON (at line 1)", "bad_message")),
     ],
     ids=lambda value: type(value).__name__,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -10,18 +10,21 @@ import pytest
 import yaml
 from jsonschema import Draft202012Validator
 from openapi_spec_validator import validate
-from starlette.routing import Match
+from starlette.applications import Starlette
+from starlette.routing import BaseRoute, Match
 
+from kept.api import posting, webhooks
 from kept.settings import Secret
 from kept.simulator.books import ERP_SCHEMA, Book
 from kept.simulator.centre import Centre
 from kept.simulator.config import ErpConfig
 from kept.simulator.erp import Erp
 from kept.simulator.faults import FaultPlan
+from kept.simulator.inhouse import InHouse
 from kept.simulator.party import Party
 
 FOLDER = Path(__file__).parents[3] / "docs" / "contracts"
-NAMES = ["erp", "centre"]
+NAMES = ["erp", "centre", "inhouse"]
 Json = dict[str, Any]
 
 
@@ -47,7 +50,8 @@ def schemas_with_examples(node: object) -> Iterator[tuple[Json, object]]:
         if "example" in node:
             yield {key: value for key, value in schema.items() if key != "example"}, node["example"]
         for each in (node.get("examples") or {}).values() if isinstance(node.get("examples"), dict) else ():
-            yield schema, each["value"]
+            if "value" in each:  # else a reference
+                yield schema, each["value"]
     for value in node.values():
         yield from schemas_with_examples(value)
 
@@ -65,9 +69,24 @@ def test_every_example_fits_its_schema(name: str) -> None:
 async def test_the_simulated_party_serves_every_operation(name: str, tmp_path: Path) -> None:
     book = Book(tmp_path / "book.sqlite", ERP_SCHEMA)
     party = Party(name, book, Secret("t"), FaultPlan(), lambda: 0.0)
-    app = Erp(party, ErpConfig(0, "")).app() if name == "erp" else Centre(party, None).app()  # type: ignore[arg-type] # only its routes are looked at
-    for path, operations in contract(name)["paths"].items():
-        for method in set(operations) - {"parameters"}:
-            scope = {"type": "http", "method": method.upper(), "path": path.replace("{", "").replace("}", "")}
-            assert any(route.matches(scope)[0] is Match.FULL for route in app.routes), f"{method} {path}"
+    apps: dict[str, Callable[[], Starlette]] = {
+        "erp": lambda: Erp(party, ErpConfig(0, "")).app(),
+        "centre": lambda: Centre(party, None).app(),  # type: ignore[arg-type] # only its routes are looked at
+        "inhouse": lambda: InHouse(party, None).app(),  # type: ignore[arg-type] # only its routes are looked at
+    }
+    theirs = [item for item in contract(name)["paths"].items() if "servers" not in item[1]]
+    assert_served(apps[name]().routes, theirs)
     await book.close()
+
+
+def test_kept_serves_every_operation_that_the_inhouse_contract_offers() -> None:
+    ours = [item for item in contract("inhouse")["paths"].items() if "servers" in item[1]]
+    assert len(ours) == 3
+    assert_served([*webhooks.router.routes, *posting.router.routes], ours)
+
+
+def assert_served(routes: Sequence[BaseRoute], paths: Sequence[tuple[str, Json]]) -> None:
+    for path, operations in paths:
+        for method in set(operations) - {"parameters", "servers"}:
+            scope = {"type": "http", "method": method.upper(), "path": path.replace("{", "").replace("}", "")}
+            assert any(route.matches(scope)[0] is Match.FULL for route in routes), f"{method} {path}"

@@ -9,7 +9,8 @@ from typing import Any
 
 import pytest
 
-from kept.connectors.channels.inhouse.mapping import normalise, shipment_json
+from kept.connectors.channels.inhouse.mapping import normalise
+from kept.connectors.channels.inhouse.telling import shipment_json
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import OrderContent, Payment
 from kept.ports import BadMessage, Confirmation, Incoming, PermanentFault
@@ -106,11 +107,24 @@ def test_an_order_without_an_address_is_read_and_held_later() -> None:
         ("lines", ORDER["lines"] * 2, "$.lines[1].id"),
         ("cancelled", 0, "$.cancelled"),
         ("payment", "bartered", "$.payment"),
-        ("currency", "euro", "$.lines[0].unit_price"),
+        ("currency", "euro", "$.currency"),
         ("revision", "2026-11-03T09:30:00", "$.revision"),
         ("revision", 1793698200, "$.revision"),
         ("ship_to.country", "France", "$.ship_to.country"),
         ("promise", None, "$.promise"),
+        ("lines.0.cancelled_quantity", 3, "$.lines[0].cancelled_quantity"),
+        ("lines.0.cancelled_quantity", -1, "$.lines[0].cancelled_quantity"),
+        ("lines.0.gift", "yes", "$.lines[0].gift"),
+        ("lines.0.kit", [{"sku": ""}], "$.lines[0].kit[0].sku"),
+        ("lines.0.kit", [{"sku": "A"}, {"sku": "A"}], "$.lines[0].kit[1].sku"),
+        ("lines.0.kit", [{"sku": "A", "quantity": 600_000}], "$.lines[0].kit[0].quantity"),
+        ("lines.0.kit", [{"sku": str(n)} for n in range(51)], "$.lines[0].kit"),
+        ("refunded", "-1.00", "$.refunded"),
+        ("refunded", "1.001", "$.refunded"),
+        ("acknowledge_by", "tomorrow", "$.acknowledge_by"),
+        ("acknowledge_by", "1889-01-01T00:00:00Z", "$.acknowledge_by"),
+        ("hold", None, "$.hold"),
+        ("fulfilled_by_channel", 1, "$.fulfilled_by_channel"),
     ],
 )
 def test_what_is_not_the_format_is_refused_with_its_place(path: str, value: Any, where: str) -> None:

@@ -1,11 +1,16 @@
-"""Shopify: order webhooks and a query in; fulfilments out. API version 2026-10."""
+"""Shopify: order webhooks and a query in; fulfilments, cancels and stock out. API version 2026-10."""
 
 from __future__ import annotations
 
 from kept.connectors.channel_type import ChannelType
+from kept.connectors.channels.shopify.access import TOKEN_HEADER, daily_tokens
+from kept.connectors.channels.shopify.cancel import ShopifyCancel
 from kept.connectors.channels.shopify.client import ShopifyConfirm
+from kept.connectors.channels.shopify.graphql import read_refusal
 from kept.connectors.channels.shopify.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.shopify.poll import ShopifyPoll
+from kept.connectors.channels.shopify.rates import RATES
+from kept.connectors.channels.shopify.stock import ShopifyStock
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import required, token, webhook_secrets
 from kept.connectors.signatures import ShopifyVerify
@@ -14,13 +19,29 @@ from kept.settings import ChannelSettings
 
 
 def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:
-    """The shop `name` of kept.toml. Raises SettingsError for a missing address or secret."""
+    """The shop `name` of kept.toml, with a `token` or with `client_id` and `client_secret` to fetch one.
+
+    Raises SettingsError for a missing address or secret.
+    """
+    base_url = required(f"channels.{name}.base_url", settings.base_url)
+    authorise, headers = None, dict[str, str]()
+    if settings.client_id:
+        office = targets.open(
+            f"channel:{name}:token", base_url, timeout_s=settings.timeout_s, requests_at_once=1, headers={}
+        )
+        secret = token(f"channels.{name}.client_secret", settings.client_secret)
+        authorise = daily_tokens(office, settings.client_id, secret)
+    else:
+        headers = {TOKEN_HEADER: token(f"channels.{name}.token", settings.token).reveal()}
     target = targets.open(
         f"channel:{name}",
-        required(f"channels.{name}.base_url", settings.base_url),
+        base_url,
         timeout_s=settings.timeout_s,
         requests_at_once=settings.requests_at_once,
-        headers={"x-shopify-access-token": token(f"channels.{name}.token", settings.token).reveal()},
+        headers=headers,
+        authorise=authorise,
+        read_refusal=read_refusal,
+        rates=RATES,
     )
     return Channel(
         account=name,
@@ -29,6 +50,8 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=ShopifyConfirm(target),
         poll=ShopifyPoll(target),
+        cancel=ShopifyCancel(target),
+        push_stock=ShopifyStock(target, settings.location),
     )
 
 

@@ -8,17 +8,27 @@ from typing import Any, TypeVar
 import msgspec
 
 from kept.connectors.answers import UnexpectedAnswer, masked, same
+from kept.connectors.channels.shopify.codes import CANCEL_ERRORS
 from kept.connectors.channels.shopify.fulfilling import number_of
 from kept.connectors.channels.shopify.schemas import (
+    CancellationData,
+    CancellationNode,
+    CancelledData,
+    CodedError,
     CreatedData,
     FulfilmentLinesData,
     FulfilmentOrderLinesData,
+    Items,
+    ItemsData,
     Lines,
+    LocationsData,
     OpenLine,
     OrderData,
     OrderNode,
+    QuantitiesSetData,
     ShippedItem,
 )
+from kept.connectors.meanings import Meaning, fault_of
 from kept.ports import PermanentFault
 
 AnyLine = TypeVar("AnyLine")
@@ -58,3 +68,41 @@ def created(data: Any, reference: str) -> str:
     if answer is None or answer.fulfillment is None:
         raise UnexpectedAnswer("there is neither a fulfilment nor an error")
     return number_of(answer.fulfillment.id)
+
+
+def cancellation(data: Any, gid: str) -> CancellationNode | None:
+    found = msgspec.convert(data, CancellationData).order
+    if found is not None:
+        same("the order", gid, found.id)
+    return found
+
+
+def cancel_begun(data: Any, reference: str) -> None:
+    """Nothing, if the job was taken on. Raises the fault that Shopify's error means by CANCEL_ERRORS."""
+    answer = msgspec.convert(data, CancelledData).order_cancel
+    if answer is not None and answer.order_cancel_user_errors:
+        error = answer.order_cancel_user_errors[0]
+        code = error.code or "user_error"
+        text = f"Shopify refused to cancel {reference}: {code}: {masked(error.message)}"
+        raise fault_of(CANCEL_ERRORS.get(code, Meaning.PERMANENT), text, code)
+    if answer is None or answer.job is None:
+        raise UnexpectedAnswer("there is neither a job nor an error")
+
+
+def locations(data: Any) -> list[str]:
+    return [node.id for node in msgspec.convert(data, LocationsData).locations.nodes]
+
+
+def items(data: Any) -> Items:
+    found = msgspec.convert(data, ItemsData).inventory_items
+    if found.page_info.has_next_page and not found.page_info.end_cursor:
+        raise UnexpectedAnswer("there is a next page and no cursor to it")
+    return found
+
+
+def quantity_errors(data: Any) -> list[CodedError]:
+    """What Shopify has against the quantities; none if it took them all."""
+    answer = msgspec.convert(data, QuantitiesSetData).inventory_set_quantities
+    if answer is None:
+        raise UnexpectedAnswer("the quantities' answer is missing")
+    return answer.user_errors

@@ -1,4 +1,4 @@
-"""Shopify's codes: topics, payment states, services."""
+"""Shopify's codes: topics, payment states, gifts, services, errors and what they mean."""
 
 from __future__ import annotations
 
@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 from decimal import Decimal
 
+from kept.connectors.meanings import Meaning
 from kept.domain.order import Payment
+from kept.ports import CancelReason
 
 # Topics whose body is an order as it now stands. orders/edited carries an `order_edit` instead, and an
 # orders/updated with the whole order follows it; it is here for shops that forward the order under it.
@@ -107,7 +109,68 @@ GRAMS = {
     "OUNCES": Decimal("28.349523125"),
 }
 
-# GraphQL error codes (`errors[].extensions.code`) that say more than "no".
-THROTTLED = "THROTTLED"
-# The operation may have been done. Source: shopify.dev, "GraphQL Admin API: status and error codes".
-BROKEN = frozenset({"INTERNAL_SERVER_ERROR", "TIMEOUT"})
+# `errors[].extensions.code`. A code that is not here is PERMANENT, with the code in the fault.
+# Source: shopify.dev, "GraphQL Admin API: status and error codes"; TIMEOUT from answers seen.
+GRAPHQL_ERRORS = {
+    "THROTTLED": Meaning.TEMPORARY,
+    "ACCESS_DENIED": Meaning.RIGHTS,  # the token lacks a scope, or its user a permission
+    "SHOP_INACTIVE": Meaning.AUTH,  # closed, or stopped for its debts or for fraud
+    "INTERNAL_SERVER_ERROR": Meaning.UNKNOWN,
+    "TIMEOUT": Meaning.UNKNOWN,
+    "MAX_COST_EXCEEDED": Meaning.PERMANENT,  # one query above 1,000 points
+}
+
+# Statuses that blame the account beside 401 and 403; `HttpTarget` tells the rest.
+# Source: shopify.dev, "API response status and error codes".
+HTTP_ERRORS = {
+    402: Meaning.AUTH,  # the shop is frozen until its bill is paid
+    423: Meaning.AUTH,  # the shop is locked for too many requests or for fraud
+    430: Meaning.AUTH,  # Shopify's security takes us for an attacker
+}
+
+# OrderCancelUserErrorCode. Source: schema 2026-10.
+CANCEL_ERRORS = {
+    "INTERNAL_ERROR": Meaning.UNKNOWN,
+    "INVALID": Meaning.PERMANENT,  # fulfilled, in return, or cancelled already
+    "NOT_FOUND": Meaning.PERMANENT,
+    "NO_REFUND_PERMISSION": Meaning.RIGHTS,
+    "NO_REFUND_TO_STORE_CREDIT_PERMISSION": Meaning.RIGHTS,
+    "STORE_CREDIT_REFUND_B2B_NOT_SUPPORTED": Meaning.PERMANENT,
+    "STORE_CREDIT_REFUND_EXPIRATION_IN_PAST": Meaning.PERMANENT,
+    "STORE_CREDIT_REFUND_MISSING_CUSTOMER": Meaning.PERMANENT,
+}
+
+# InventorySetQuantitiesUserErrorCode, where it blames one row: our word for it. Source: schema 2026-10.
+STALE = "stale"
+STOCK_REFUSALS = {
+    "CHANGE_FROM_QUANTITY_STALE": STALE,
+    "COMPARE_QUANTITY_STALE": STALE,
+    "INVALID_INVENTORY_ITEM": "unknown_item",
+    "NON_MUTABLE_INVENTORY_ITEM": "not_settable",  # a bundle's parent: its stock is its components'
+    "INVALID_QUANTITY_NEGATIVE": "quantity",
+    "INVALID_QUANTITY_TOO_HIGH": "quantity",
+    "INVALID_QUANTITY_TOO_LOW": "quantity",
+    "NO_DUPLICATE_INVENTORY_ITEM_ID_GROUP_ID_PAIR": "ambiguous",
+}
+# ... and where it blames the whole call.
+KEY_BURNT = "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED"  # this key failed before: the same again needs a new one
+STOCK_ERRORS = {
+    KEY_BURNT: Meaning.TEMPORARY,
+    "IDEMPOTENCY_CONCURRENT_REQUEST": Meaning.TEMPORARY,  # the same call is still under way
+    "IDEMPOTENCY_KEY_PARAMETER_MISMATCH": Meaning.PERMANENT,
+    "COMPARE_QUANTITY_REQUIRED": Meaning.PERMANENT,
+    "INVALID_LOCATION": Meaning.PERMANENT,
+    "INVALID_NAME": Meaning.PERMANENT,
+    "INVALID_REASON": Meaning.PERMANENT,
+    "INVALID_REFERENCE_DOCUMENT": Meaning.PERMANENT,
+}
+
+# OrderCancelReason for our reasons. Source: schema 2026-10.
+CANCEL_REASONS = {
+    CancelReason.BUYER: "CUSTOMER",
+    CancelReason.OUT_OF_STOCK: "INVENTORY",
+    CancelReason.FRAUD: "FRAUD",
+    CancelReason.PRICE_ERROR: "STAFF",  # "staff errors"
+    CancelReason.BAD_ADDRESS: "OTHER",
+    CancelReason.OTHER: "OTHER",
+}

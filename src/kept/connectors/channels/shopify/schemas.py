@@ -256,3 +256,61 @@ class Created(msgspec.Struct, rename="camel"):
 
 class CreatedData(msgspec.Struct, rename="camel"):
     fulfillment_create: Created | None
+
+
+class CodedError(msgspec.Struct):
+    """A user error with a code: `field` is the way to what it blames, indices included."""
+
+    message: str
+    code: str | None = None
+    field: list[str] | None = None
+
+
+class CancellationNode(msgspec.Struct, rename="camel"):
+    id: str
+    cancelled_at: str | None = None
+
+
+class CancellationData(msgspec.Struct):
+    order: CancellationNode | None
+
+
+class Cancelled(msgspec.Struct, rename="camel"):
+    """The job that cancels: Shopify does it a moment later."""
+
+    order_cancel_user_errors: list[CodedError]
+    job: Node | None = None
+
+
+class CancelledData(msgspec.Struct, rename="camel"):
+    order_cancel: Cancelled | None
+
+
+class NodeList(msgspec.Struct):
+    nodes: list[Node]
+
+
+class LocationsData(msgspec.Struct):
+    locations: NodeList
+
+
+class Item(msgspec.Struct):
+    id: str
+    sku: str | None = None
+
+
+class Items(msgspec.Struct, rename="camel"):
+    nodes: list[Item]
+    page_info: PageInfo
+
+
+class ItemsData(msgspec.Struct, rename="camel"):
+    inventory_items: Items
+
+
+class QuantitiesSet(msgspec.Struct, rename="camel"):
+    user_errors: list[CodedError]
+
+
+class QuantitiesSetData(msgspec.Struct, rename="camel"):
+    inventory_set_quantities: QuantitiesSet | None

@@ -57,6 +57,8 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    webhook_method: str = "hmac"  # how the vendor's webhooks prove who sends them, where that is chosen: hmac or basic
+    webhook_header: str = ""  # the header that carries the proof, where that is chosen; empty: the vendor's usual one
     intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
     drop_folder: str = ""  # an absolute path; files of orders put there are taken by the poller; empty: none
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
-from kept.connectors.channels import inhouse, shopify
+from kept.connectors.channels import inhouse, shopify, walmart
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -17,6 +17,7 @@ from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings
 CHANNELS: dict[str, ChannelType] = {
     "inhouse": inhouse.TYPE,
     "shopify": shopify.TYPE,
+    "walmart": walmart.TYPE,
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "rest": rest_erp.build,

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from enum import Enum
 
+from kept.connectors.meanings import Meaning
 from kept.ports import CancelReason
 
 
@@ -140,4 +141,29 @@ CANCEL_REASONS = {
     CancelReason.PRICE_ERROR: "SELLER_CANCEL_PRICING_ERROR",
     CancelReason.FRAUD: "SELLER_CANCEL_FRAUD_STOP_SHIPMENT",
     CancelReason.OTHER: "SELLER_CANCEL_OUT_OF_STOCK",
+}
+
+# Error codes, without what follows the first full stop (which names the API), and what they mean to a call.
+# Source: developer.walmart.com, "Troubleshoot error codes"; INVALID_TOKEN is what the gateway says of an old token.
+ERRORS = {
+    "INVALID_REQUEST": Meaning.PERMANENT,
+    "INVALID_REQUEST_HEADER": Meaning.PERMANENT,
+    "INVALID_REQUEST_PARAM": Meaning.PERMANENT,
+    "INVALID_REQUEST_CONTENT": Meaning.PERMANENT,
+    "MISSING_REQUEST_HEADER": Meaning.PERMANENT,
+    "MISSING_REQUEST_PARAM": Meaning.PERMANENT,
+    "MALFORMED_REQUEST_CONTENT": Meaning.PERMANENT,
+    "UNAUTHORIZED": Meaning.AUTH,
+    "INVALID_TOKEN": Meaning.AUTH,
+    "FORBIDDEN": Meaning.RIGHTS,
+    "CONTENT_NOT_FOUND": Meaning.PERMANENT,
+    "URI_NOT_FOUND": Meaning.PERMANENT,
+    "METHOD_NOT_ALLOWED": Meaning.PERMANENT,
+    "INVALID_ACCEPT_TYPE": Meaning.PERMANENT,
+    "UNSUPPORTED_MEDIA_TYPE": Meaning.PERMANENT,
+    "RESOURCE_IS_LOCKED": Meaning.TEMPORARY,
+    "REQUEST_THRESHOLD_VIOLATED": Meaning.TEMPORARY,
+    "INVALID_SYSTEM_STATE": Meaning.UNKNOWN,
+    "SYSTEM_ERROR": Meaning.UNKNOWN,
+    "DOWNSTREAM_SYSTEM_TIME_OUT": Meaning.UNKNOWN,
 }

@@ -14,7 +14,6 @@ prices nor the address: they say nothing that an order could be made of, and the
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -32,14 +31,13 @@ from kept.connectors.channels.walmart.codes import (
     FULFILLED_BY_CHANNEL,
     ON_HOLD,
     SERVICE_LEVELS,
-    STATUSES,
     TAX_INCLUDED,
     Pieces,
 )
+from kept.connectors.channels.walmart.quantities import pieces_of, whole_number
 from kept.connectors.channels.walmart.schemas import (
     LineBody,
     Moment,
-    Number,
     OrderBody,
     PostalAddressBody,
     asks_to_cancel,
@@ -48,11 +46,10 @@ from kept.connectors.channels.walmart.schemas import (
     refund_charges_of,
     statuses_of,
 )
-from kept.connectors.wire import QUANTITY_MAX, convert, microseconds, utc
+from kept.connectors.wire import convert, microseconds, utc
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
 
-_WHOLE = re.compile(r"([0-9]{1,9})(?:\.0+)?")
 _RANKS = 1000  # microseconds within a millisecond
 _EPOCH = utc(datetime.fromisoformat("1990-01-01T00:00:00+00:00"), "")
 _EPOCH_MS = 631_152_000_000  # of _EPOCH, the earliest moment that is read
@@ -198,14 +195,8 @@ def _read(line: LineBody, purse: Purse, where: str) -> _Line:
     number = number_of(line)
     if not number:
         raise BadMessage("a line without its number", where=f"{where}.lineNumber")
-    ordered = _pieces(line.order_line_quantity.amount, f"{where}.orderLineQuantity.amount")
-    pieces = dict.fromkeys(Pieces, 0)
-    for index, each in enumerate(statuses_of(line)):
-        at = f"{where}.orderLineStatuses[{index}]"
-        state = STATUSES.get(each.status)
-        if state is None:
-            raise BadMessage(f"unknown line status {each.status[:40]!r}", where=f"{at}.status")
-        pieces[state] += _pieces(each.status_quantity.amount, f"{at}.statusQuantity.amount")
+    ordered = whole_number(line.order_line_quantity.amount, f"{where}.orderLineQuantity.amount")
+    pieces = pieces_of(line, where)
     cancelled = pieces[Pieces.CANCELLED]
     if cancelled > ordered:
         raise BadMessage(f"{cancelled} pieces are cancelled of {ordered}", where=f"{where}.orderLineStatuses")
@@ -243,13 +234,6 @@ def _numbers_are_unique(lines: Sequence[_Line]) -> None:
         if line.number in seen:
             raise BadMessage(f"the line {line.number[:40]!r} twice", where=f"$.orderLines[{index}].lineNumber")
         seen.add(line.number)
-
-
-def _pieces(amount: Number, where: str) -> int:
-    match = _WHOLE.fullmatch(str(amount))
-    if match is None or int(match[1]) > QUANTITY_MAX:
-        raise BadMessage(f"the quantity {str(amount)[:40]!r} is no whole number up to {QUANTITY_MAX}", where=where)
-    return int(match[1])
 
 
 # ------------------------------------------------------------------ the order

@@ -53,10 +53,15 @@ class Quantity(msgspec.Struct):
     amount: Number
 
 
+class TrackingBody(msgspec.Struct, rename="camel"):
+    tracking_number: str | None = None
+
+
 class StatusBody(msgspec.Struct, rename="camel"):
     status: str
     status_quantity: Quantity
     status_date: Moment | None = None  # Mexico's
+    tracking_info: TrackingBody | None = None
 
 
 class StatusesBody(msgspec.Struct, rename="camel"):

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from enum import Enum
 
 import httpx2
 import orjson
+
+from kept.connectors.traffic import Shared
+from kept.engine.quotas import Bucket, Quotas
 
 
 class Trouble(Enum):
@@ -54,6 +57,7 @@ class Wire(httpx2.AsyncBaseTransport):
 
     def __init__(self, vendor: httpx2.AsyncBaseTransport, hits: Callable[[httpx2.Request], bool]) -> None:
         self.requests: list[httpx2.Request] = []
+        self.beside: list[httpx2.Request] = []  # what was led past it
         self.troubles: deque[Trouble | None] = deque()  # one for each request that they hit; None lets it pass
         self.open_now = self.open_most = 0
         self.gate: asyncio.Event | None = None  # while it is there, requests wait for it
@@ -93,3 +97,28 @@ class Wire(httpx2.AsyncBaseTransport):
             case Trouble.HANG:
                 await asyncio.Event().wait()
         return answer(_STATUSES[trouble], {"code": "invalid", "title": "trouble"})
+
+
+class Beside(httpx2.AsyncBaseTransport):
+    """Leads what goes to `host` over the wire, and everything else past it."""
+
+    def __init__(self, wire: Wire, past: httpx2.AsyncBaseTransport, host: str) -> None:
+        self._wire = wire
+        self._past = past
+        self._host = host
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        if request.url.host == self._host:
+            return await self._wire.handle_async_request(request)
+        self._wire.beside.append(request)
+        return await self._past.handle_async_request(request)
+
+
+class _Unlimited(Quotas):
+    """For tests of something else than rates."""
+
+    async def take(self, buckets: Sequence[Bucket], cost: float = 1.0) -> float:
+        return 0.0
+
+
+NO_LIMITS = Shared(_Unlimited(None))

@@ -167,3 +167,5 @@ ERRORS = {
     "SYSTEM_ERROR": Meaning.UNKNOWN,
     "DOWNSTREAM_SYSTEM_TIME_OUT": Meaning.UNKNOWN,
 }
+# Those that blame a SKU or its quantity, and say nothing of the next one.
+STOCK_REFUSALS = frozenset({"INVALID_REQUEST", "INVALID_REQUEST_PARAM", "INVALID_REQUEST_CONTENT"})

@@ -8,8 +8,9 @@ from typing import Any
 import msgspec
 
 from kept.connectors.answers import same
+from kept.connectors.channels.walmart.codes import STOCK_REFUSALS
 from kept.connectors.http import HttpTarget, Request
-from kept.ports import AccessRefused, PermanentFault, StockOffer, StockRefused
+from kept.ports import PermanentFault, StockOffer, StockRefused
 
 
 class _Quantity(msgspec.Struct):
@@ -44,15 +45,18 @@ class WalmartStock:
         body = {"sku": offer.sku, "quantity": {"unit": "EACH", "amount": offer.quantity}}
         request = Request("PUT", "/v3/inventory", json=body, params=params, key=key, name="updateInventory")
         try:
-            await self._target.call(request, lambda answer: _taken(answer, offer))
-        except AccessRefused:
-            raise
+            taken = await self._target.look_up(request, lambda answer: _taken(answer, offer))
         except PermanentFault as fault:
+            if fault.code.partition(".")[0] not in STOCK_REFUSALS:
+                raise
             return StockRefused(offer.sku, fault.code, str(fault))
+        if taken is None:
+            return StockRefused(offer.sku, "CONTENT_NOT_FOUND", f"Walmart has no item {offer.sku!r} of this seller")
         return None
 
 
-def _taken(answer: Any, offer: StockOffer) -> None:
+def _taken(answer: Any, offer: StockOffer) -> _Inventory:
     inventory = msgspec.convert(answer, _Inventory)
     same("sku", offer.sku, inventory.sku)
     same("quantity", offer.quantity, inventory.quantity.amount)
+    return inventory

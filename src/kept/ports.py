@@ -208,6 +208,32 @@ class PollOrders(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Received:
+    """A notification from a channel's queue, and what goes into the inbox for it; None if it tells of no order.
+
+    `receipt` is what takes this delivery of it off the queue. The key of `order` is the same however often the
+    notification is delivered.
+    """
+
+    receipt: str
+    order: Polled | None
+
+
+class ReceiveNotifications(Protocol):
+    """Takes a channel's notifications from a queue, where it does not call us."""
+
+    async def receive(self) -> Sequence[Received]:
+        """Some notifications, or none after waiting a few seconds. Nobody else gets them for a while; what is not
+        acknowledged by then comes again. Raises the faults of a read.
+        """
+        ...
+
+    async def acknowledge(self, receipts: Sequence[str]) -> None:
+        """Take off the queue what the inbox has durably. Raises the faults of a read: what stays comes again."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Acknowledgement:
     """What a channel is told of an order that we took."""
 
@@ -312,6 +338,7 @@ class Channel:
     normalise: Normalise
     confirm: ConfirmShipment | None
     poll: PollOrders | None = None
+    notifications: ReceiveNotifications | None = None
     acknowledge: AcknowledgeOrder | None = None
     cancel: CancelAtChannel | None = None
     push_stock: PushStock | None = None

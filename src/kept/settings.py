@@ -57,6 +57,10 @@ class ChannelSettings:
     client_secret: str = ""
     seller_id: str = ""  # the vendor's id of the account, where its addresses need it
     marketplaces: tuple[str, ...] = ()  # the vendor's ids of the markets that the account sells in; empty: all
+    queue_url: str = ""  # where the vendor puts its notifications, if not by webhook: an SQS queue; empty: nowhere
+    queue_key_id: str = ""  # the AWS key's id for it; empty: as the AWS environment says (a role, AWS_* variables)
+    queue_secret: str = ""
+    api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
     webhook_method: str = "hmac"  # how the vendor's webhooks prove who sends them, where that is chosen: hmac or basic
     webhook_header: str = ""  # the header that carries the proof, where that is chosen; empty: the vendor's usual one
     intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
@@ -136,6 +140,16 @@ class LabelSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class EventSettings:
+    """Events out to in-house systems. A subscription's address comes from whoever may use the API."""
+
+    # Networks besides the public internet that events may be sent to, "10.20.0.0/16"; plain http only to these.
+    allowed_networks: tuple[str, ...] = ()
+    timeout_s: float = 10.0  # Standard Webhooks: endpoints answer at once and work later
+    requests_at_once: int = 8  # to one endpoint
+
+
+@dataclass(frozen=True, slots=True)
 class Business:
     """What `kept.toml` says."""
 
@@ -144,6 +158,7 @@ class Business:
     centres: Mapping[str, CentreSettings] = field(default_factory=dict)
     routing: RoutingSettings = RoutingSettings()
     labels: LabelSettings = LabelSettings()
+    events: EventSettings = EventSettings()
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,7 +35,7 @@ from kept.ports import (
     StockOffer,
 )
 from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
-from tests.conformance import walmart
+from tests.conformance import amazon, walmart
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
 
@@ -168,6 +168,35 @@ def market(
     return build
 
 
+def seller(of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, hits: str = "") -> Builder:
+    """A bench for an operation of an Amazon account. Tokens are fetched beside the wire, and uploads made there:
+    they have tests of their own. `hits` is the end of the paths that troubles may befall.
+    """
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = amazon.FakeAmazon()
+        wire = Wire(vendor.transport(), lambda request: request.url.path.endswith(hits) and request.method != "GET")
+        settings = ChannelSettings(
+            "amazon",
+            "http://channel.test",
+            token=secret(folder, "channel"),
+            timeout_s=timeout_s,
+            requests_at_once=AT_ONCE,
+            token_url=amazon.TOKEN_URL,
+            client_id="app",
+            client_secret=secret(folder, "client"),
+            seller_id="A1SELLER",
+            marketplaces=(amazon.MARKETPLACE,),
+        )
+        targets = HttpTargets(transport=Beside(wire, vendor.transport(), "channel.test"), clock=clock, shared=NO_LIMITS)
+        perform, find = of(build_channel("shop", settings, targets))
+        made = bench(wire, targets, perform, find, vendor, kind)
+        made.key_travels = kind != "cancels"  # the last call of a cancel looks whether it is done
+        return made
+
+    return build
+
+
 def told(
     type_name: str,
     vendor_type: Callable[[], Vendor],
@@ -285,6 +314,9 @@ WRITES: dict[str, Builder] = {
         "requests",
     ),
     "centre.intercept": centre(lambda centre: (lambda: centre.intercepts.intercept(PART, KEY), None), "cancels"),
+    "amazon.cancel": seller(told_cancel(WHOLE_CANCEL), "cancels", "/feeds"),
+    "amazon.push_stock": seller(told_stock, "stock"),
+    "channel.amazon": seller(told_shipment, "confirmations"),
     "channel.inhouse": channel("inhouse", FakeInhouse),
     "channel.shopify": channel("shopify", FakeShop),
     "inhouse.acknowledge": told("inhouse", FakeInhouse, told_acknowledgement, "acknowledgements"),

@@ -13,10 +13,11 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, instructions, operations, posting, status, targets, webhooks
+from kept.api import docs, feed, instructions, operations, posting, status, subscriptions, targets, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
+from kept.connectors.endpoints import Endpoints
 from kept.connectors.registry import Connectors
 from kept.engine.circuit_board import CircuitBoard
 from kept.engine.streams import Streams, connect
@@ -26,8 +27,10 @@ from kept.store.dead_letters import DeadLetters
 from kept.store.inbox import Inbox
 from kept.store.instructions import Instructions
 from kept.store.loading import Orders
+from kept.store.publishing import Feed
 from kept.store.queries import Queries
 from kept.store.stock import StockRooms
+from kept.store.subscriptions import Subscriptions, new_subscription_id
 
 
 @dataclass(slots=True)
@@ -45,6 +48,9 @@ class Services:
     stock: StockRooms
     instructions: Instructions
     board: CircuitBoard
+    feed: Feed
+    subscriptions: Subscriptions
+    endpoints: Endpoints
 
 
 def sources_of(connectors: Connectors) -> dict[str, Source]:
@@ -73,6 +79,9 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         stock=StockRooms(database),
         instructions=Instructions(database, clock),
         board=CircuitBoard(board_redis),
+        feed=Feed(database),
+        subscriptions=Subscriptions(database, clock, new_subscription_id),
+        endpoints=Endpoints(settings.business.events, clock),
     )
 
     @contextlib.asynccontextmanager
@@ -101,6 +110,8 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.include_router(instructions.router)
     app.include_router(targets.router)
     app.include_router(operations.router)
+    app.include_router(subscriptions.router)
+    app.include_router(feed.router)
     app.include_router(docs.router)
     app.add_exception_handler(Problem, _problem)
     app.add_exception_handler(HTTPException, _http_exception)

@@ -8,7 +8,7 @@ from fastapi import APIRouter, Depends, Path, Request
 from pydantic import BaseModel, ConfigDict
 
 from kept.api.access import require_operator
-from kept.api.bodies import described, read_model
+from kept.api.bodies import described, read_model, require_json
 from kept.api.problems import Problem
 from kept.engine.interfaces import BellUnavailable
 from kept.ports import CancelReason
@@ -49,8 +49,7 @@ async def cancel(
 async def release(request: Request, name: _Name, operator: _Operator) -> dict[str, Any]:
     """Let a held order go on. It is checked again; a mismatch of totals and a buyer's request to cancel are let
     pass, any other cause must be gone."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "Not JSON", "Send an empty JSON object as application/json.")
+    require_json(request)
     return await _take_down(request, name, "release", operator, "")
 
 

@@ -24,7 +24,12 @@ async def render_metrics(queries: Queries) -> bytes:
     deliveries = Gauge("kept_deliveries", "Deliveries waiting, by step.", ["step"], registry=registry)
     for step in sorted(set(STEP_OF_STATE.values())):
         deliveries.labels(step).set(counts["steps"].get(step, {}).get("waiting", 0))
+    subscriptions = Gauge("kept_subscriptions", "Subscriptions to events by state.", ["state"], registry=registry)
+    for standing in ("active", "failing", "paused"):
+        subscriptions.labels(standing).set(counts["subscriptions"].get(standing, 0))
     for name, text, value in (
+        ("kept_events_behind", "Places in the feed that the slowest subscription is behind.", counts["events_behind"]),
+        ("kept_event_lanes", "Orders whose events wait because an endpoint did not take one.", counts["lanes"]),
         ("kept_messages", "Messages in the inbox.", counts["messages"]),
         ("kept_dead_letters", "Dead letters that need a person.", counts["dead"]),
         ("kept_intake_refused", "Messages refused as not authentic.", counts["refused"]),

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Path, Request
 
 from kept.api.access import require_operator
+from kept.api.bodies import require_json
 from kept.api.problems import Problem
 from kept.engine.interfaces import BellUnavailable
 
@@ -27,7 +28,6 @@ async def targets(request: Request) -> dict[str, Any]:
 @router.post("/{name}/reset", status_code=202)
 async def reset(request: Request, name: Annotated[str, Path(max_length=200)]) -> dict[str, Any]:
     """Ask a target again now, as after its credentials were mended. Workers hear of it within a minute."""
-    if request.headers.get("content-type", "").partition(";")[0].strip().lower() != "application/json":
-        raise Problem(415, "Not JSON", "Send an empty JSON object as application/json.")
+    require_json(request)
     await request.app.state.services.board.clear(name)
     return {"target": name}

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kept.cli import channels, data, servers, targets, world
+from kept.cli import channels, data, events, servers, targets, world
 from kept.embedded.errors import EmbeddedError
 from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
@@ -16,6 +16,7 @@ servers.register(app)
 data.register(app)
 channels.register(app)
 targets.register(app)
+events.register(app)
 world.register(app)
 
 

@@ -1,4 +1,4 @@
-"""Commands that run something: up, api, worker, relay, poller, migrate, check."""
+"""Commands that run something: up, api, worker, relay, poller, notifier, migrate, check."""
 
 from __future__ import annotations
 
@@ -23,6 +23,7 @@ def register(app: typer.Typer) -> None:
     app.command()(worker)
     app.command()(relay)
     app.command()(poller)
+    app.command()(notifier)
     app.command()(migrate)
     app.command()(check)
 
@@ -76,6 +77,15 @@ def poller(config: Config = None) -> None:
 
     configure_logs("poller")
     run(run_poller(load(config)))
+
+
+def notifier(config: Config = None) -> None:
+    """Publish events and send them to subscribers."""
+    from kept.observe.logs import configure_logs
+    from kept.processes.notifier import run_notifier
+
+    configure_logs("notifier")
+    run(run_notifier(load(config)))
 
 
 def migrate() -> None:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
-from kept.connectors.channels import inhouse, shopify, walmart
+from kept.connectors.channels import amazon, inhouse, shopify, walmart
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -15,6 +15,7 @@ from kept.ports import Centre, Channel, Erp
 from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings, SettingsError
 
 CHANNELS: dict[str, ChannelType] = {
+    "amazon": amazon.TYPE,
     "inhouse": inhouse.TYPE,
     "shopify": shopify.TYPE,
     "walmart": walmart.TYPE,

@@ -83,6 +83,7 @@ def running(
         supervisor.start("api", "api")
         supervisor.start("relay", "relay")
         supervisor.start("poller", "poller")
+        supervisor.start("notifier", "notifier")
         for number in range(1, settings.workers + 1):
             supervisor.start(f"worker-{number}", "worker")
         _wait_until_ready(machine)

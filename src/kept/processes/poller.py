@@ -23,6 +23,7 @@ from kept.observe.correlation import correlation_id, new_correlation_id
 from kept.ports import BadMessage, Channel, Fault, Incoming, PermanentFault, Polled, PollOrders, TemporaryFault
 from kept.processes.assembly import opened_connectors, utc_now
 from kept.processes.file_drop import dropped_files
+from kept.processes.listener import Listener
 from kept.processes.stock_pusher import StockPusher
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
@@ -65,6 +66,7 @@ class Poller:
     ) -> None:
         self._polls = {name: channel.poll for name, channel in channels.items() if channel.poll and name in tempos}
         self.accounts = sorted(self._polls)
+        self.queues = {name: channel.notifications for name, channel in channels.items() if channel.notifications}
         self._channels = channels
         self._tempos = tempos
         self._windows = windows
@@ -144,14 +146,14 @@ class Poller:
                 return total
             cursor = page.next_cursor
 
-    async def take_in(self, account: str, orders: Sequence[Polled]) -> Found:
-        """Put into the inbox what no message has brought yet."""
+    async def take_in(self, account: str, orders: Sequence[Polled], way: str = "poll") -> Found:
+        """Put into the inbox what no message has brought yet; `way` says how it came, in its key there."""
         missing = await self._missing(account, orders)
         if missing:
             now = self._clock()
             arrivals = [
                 Arrival(
-                    account, "channel", f"poll:{each.key}", dict(each.headers), each.body, new_correlation_id(), now
+                    account, "channel", f"{way}:{each.key}", dict(each.headers), each.body, new_correlation_id(), now
                 )
                 for each in missing
             ]
@@ -178,14 +180,21 @@ def _revision_of(channel: Channel, account: str, order: Polled, now: datetime) -
 
 
 async def run_poller(settings: Settings) -> None:
-    """See to the channels until SIGTERM or SIGINT: poll them, take their files, and tell them what they may sell."""
+    """See to the channels until SIGTERM or SIGINT: poll, hear queues, take files, tell what they may sell."""
     stopping = asyncio.Event()
     stop_on_signal(stopping.set)
     async with _opened(settings) as opened, dropped_files(settings) as drops:
         poller = opened.poller()
         pusher = StockPusher(opened.channels, settings.business.channels, StockOffers(opened.database), utc_now)
-        chores = [each.run() for each in (poller, pusher, drops) if each.accounts]
-        log.info("poller.started", polled=poller.accounts, pushed=pusher.accounts, dropped=drops.accounts)
+        listener = Listener(poller.queues, poller.take_in)
+        chores = [each.run() for each in (poller, listener, pusher, drops) if each.accounts]
+        log.info(
+            "poller.started",
+            polled=poller.accounts,
+            heard=listener.accounts,
+            pushed=pusher.accounts,
+            dropped=drops.accounts,
+        )
         await until_stopped(chores, stopping)
 
 

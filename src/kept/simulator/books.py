@@ -125,6 +125,10 @@ CREATE TABLE IF NOT EXISTS fulfilment_lines (
   fulfilment INTEGER NOT NULL, line_id TEXT NOT NULL, quantity INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS fulfilment_lines_by_fulfilment ON fulfilment_lines (fulfilment);
+CREATE TABLE IF NOT EXISTS cancelled_lines (
+  account TEXT NOT NULL, external_id TEXT NOT NULL, line_id TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
+  PRIMARY KEY (account, external_id, line_id)
+);
 CREATE TABLE IF NOT EXISTS acknowledgements (
   account TEXT NOT NULL, external_id TEXT NOT NULL, reference TEXT NOT NULL, key TEXT NOT NULL,
   sha256 TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (account, external_id)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import base64
 import os
 import secrets
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from kept.simulator.amazon_payloads import MARKETPLACE, SELLER_ID
 from kept.simulator.config import CentreConfig, ChannelConfig, Delays, ErpConfig, WorldConfig
 from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, FaultPlan
 
 # Ports of the world, in this order from `first_port` on.
-_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse")
+_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse", "marketplace")
+# The accounts there are, by name: what kind each is.
+ACCOUNTS = {"shop": "shopify", "inhouse": "inhouse", "marketplace": "amazon"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +41,13 @@ def demo_config(
     delays: Delays | None = None,
     on_hand: int = 1_000_000,
     poll_every_s: int = 60,
+    accounts: Sequence[str] = ("shop", "inhouse"),
+    speed: float = 1.0,
 ) -> DemoWorld:
-    """The demonstration world under `folder`. Its secrets are made once and kept there (mode 0600)."""
+    """The demonstration world under `folder`. Its secrets are made once and kept there (mode 0600).
+
+    `accounts` are some of ACCOUNTS; their quotas refill `speed` times faster than the vendors' do.
+    """
     folder = folder.absolute()
     ports = {name: first_port + offset for offset, name in enumerate(_PARTIES)}
     secret = _secrets(folder / "secrets")
@@ -52,8 +60,8 @@ def demo_config(
             for name in ("east", "west", "europe")
         },
         channels={
-            "shop": ChannelConfig("shopify", ports["shop"], secret["shop.token"], secret["shop.webhook"]),
-            "inhouse": ChannelConfig("inhouse", ports["inhouse"], secret["inhouse.token"], secret["inhouse.webhook"]),
+            name: ChannelConfig(ACCOUNTS[name], ports[name], secret[f"{name}.token"], secret[f"{name}.webhook"], speed)
+            for name in accounts
         },
         seed=seed,
         rate=rate,
@@ -136,7 +144,8 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
         tempo = f"\npoll_every_s = {poll_every_s}" if DIALECTS[channel.type].listed else ""
-        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}')
+        own = _amazon_toml(config.host, name, channel) if channel.type == "amazon" else ""
+        parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}{own}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():
         (timezone, cutoff), address, services = _CENTRES[name]
@@ -145,4 +154,21 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
             f'[centres.{name}]\ntype = "rest"\n{where}\ntimezone = "{timezone}"\ncutoff = "{cutoff}"\n'
             f"address = {{ {address} }}\nservices = [\n{services}]"
         )
+    parts.append("# So that a program on this machine can subscribe.\n[events]\nallowed_networks = ['127.0.0.0/8']")
     return "\n\n".join(parts) + "\n"
+
+
+def _amazon_toml(host: str, name: str, channel: ChannelConfig) -> str:
+    """What an Amazon account needs besides: login, seller and queue are at the same simulated address."""
+    url = f"http://{host}:{channel.port}"
+    lines = [
+        f"token_url = '{url}/auth/o2/token'",
+        'client_id = "simulated"',
+        f"client_secret = '{channel.webhook_secret}'",
+        f'seller_id = "{SELLER_ID}"',
+        f'marketplaces = ["{MARKETPLACE}"]',
+        f"queue_url = '{url}/000000000000/{name}'",
+        f'queue_key_id = "{name}"',
+        f"queue_secret = '{channel.webhook_secret}'",
+    ]
+    return "".join("\n" + line for line in lines)

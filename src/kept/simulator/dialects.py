@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
+from kept.simulator.amazon_payloads import amazon_item_id, amazon_order_id, order_change
 from kept.simulator.orders import Sale
 from kept.simulator.payloads import (
     Version,
@@ -68,6 +69,14 @@ def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str
 
 
 DIALECTS: Mapping[str, Dialect] = {
+    "amazon": Dialect(
+        order_id=amazon_order_id,
+        line_id=amazon_item_id,
+        number=amazon_order_id,
+        body=lambda sale, version: orjson.dumps(order_change(sale, version)),
+        headers=None,
+        listed=True,
+    ),
     "inhouse": Dialect(
         order_id=inhouse_order_id,
         line_id=lambda _seq, line_no: inhouse_line_id(line_no),

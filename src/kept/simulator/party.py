@@ -12,6 +12,7 @@ import hmac
 import sqlite3
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import Any, TypeVar
 
 import msgspec
@@ -151,7 +152,9 @@ class Party:
 
 
 def to_response(answer: Answer) -> Response:
-    """An answer as it goes over the wire."""
+    """An answer as it goes over the wire; 204 has no body."""
+    if answer.status == HTTPStatus.NO_CONTENT:
+        return Response(status_code=answer.status)
     return Response(orjson.dumps(answer.body), answer.status, media_type=answer.media_type)
 
 

@@ -16,6 +16,7 @@ from typing import Any
 from starlette.applications import Starlette
 
 from kept.settings import Secret, resolve_secret
+from kept.simulator.amazon import Amazon
 from kept.simulator.books import CENTRE_SCHEMA, CHANNEL_SCHEMA, ERP_SCHEMA, Book
 from kept.simulator.centre import Centre
 from kept.simulator.centre_floor import Floor
@@ -118,8 +119,13 @@ def _shopify(account: str, book: Book, token: Secret, faults: FaultPlan, clock: 
     return Shop(party, driver).app()
 
 
+def _amazon(account: str, book: Book, token: Secret, faults: FaultPlan, clock: Clock, driver: Driver) -> Starlette:
+    party = Party(account, book, token, faults, clock)
+    return Amazon(party, driver, driver.config.channels[account].speed).app()
+
+
 # The API of each kind of channel; how it writes its orders is in `dialects`.
-_CHANNELS = {"inhouse": _inhouse, "shopify": _shopify}
+_CHANNELS = {"amazon": _amazon, "inhouse": _inhouse, "shopify": _shopify}
 
 
 async def _open(stack: AsyncExitStack, config: WorldConfig, party: str, schema: str) -> Book:

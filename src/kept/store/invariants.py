@@ -7,6 +7,7 @@ from typing import Any
 
 from kept.domain.lifecycle import STEP_OF_STATE, TERMINAL, OrderState, PartState
 from kept.domain.progress import RESERVING
+from kept.domain.public_events import PUBLISHED
 from kept.store.database import Database
 
 # Rows shown of a breach; the count is always whole.
@@ -21,6 +22,8 @@ _ORDER_STEPS = _states(state for state in STEP_OF_STATE if isinstance(state, Ord
 _PART_STEPS = _states(state for state in STEP_OF_STATE if isinstance(state, PartState))
 _PART_ENDS = _states(state for state in TERMINAL if isinstance(state, PartState))
 
+_PUBLISHED = ", ".join(f"'{kind}'" for kind in sorted(PUBLISHED))
+
 INVARIANTS: Mapping[str, str] = {
     "facts are gapless per order": """
         SELECT order_id FROM ledger GROUP BY order_id
@@ -34,6 +37,16 @@ INVARIANTS: Mapping[str, str] = {
         SELECT p.id FROM parts p JOIN LATERAL (
             SELECT state FROM ledger l WHERE l.order_id = p.order_id AND part = p.number ORDER BY seq DESC LIMIT 1
         ) f ON true WHERE f.state <> p.state""",
+    "the feed tells an order's facts in their order": """
+        SELECT order_id FROM (
+            SELECT order_id, position, lag(position) OVER (PARTITION BY order_id ORDER BY seq) AS before
+            FROM publications
+        ) p WHERE position < before""",
+    "the feed leaves out no fact before one that it tells": f"""
+        SELECT l.order_id, l.seq FROM ledger l
+        JOIN (SELECT order_id, max(seq) AS seq FROM publications GROUP BY 1) p ON p.order_id = l.order_id
+        WHERE l.seq < p.seq AND l.type IN ({_PUBLISHED})
+        AND NOT EXISTS (SELECT 1 FROM publications e WHERE e.order_id = l.order_id AND e.seq = l.seq)""",
     "an order that a step must move has a delivery or a dead letter": f"""
         SELECT o.id, o.state FROM orders o WHERE o.state IN ({_ORDER_STEPS})
         AND NOT EXISTS (SELECT 1 FROM deliveries d WHERE d.kind = 'order' AND d.subject_id = o.id)

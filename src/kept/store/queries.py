@@ -157,15 +157,23 @@ class Queries:
                 " FROM deliveries GROUP BY step"
             )
             parts = await connection.fetch("SELECT state, count(*) AS n FROM parts GROUP BY state")
+            subscriptions = await connection.fetch(
+                "SELECT CASE WHEN state = 'active' AND failures > 0 THEN 'failing' ELSE state END AS state,"
+                " count(*) AS n, max(p.position - s.position) AS behind FROM subscriptions s, publishing p GROUP BY 1"
+            )
             row = await connection.fetchrow(
                 "SELECT (SELECT count(*) FROM inbox) AS messages,"
                 " (SELECT count(*) FROM dead_letters WHERE resolved_at IS NULL) AS dead,"
+                " (SELECT count(*) FROM lanes) AS lanes,"
                 " (SELECT coalesce(sum(count), 0) FROM intake_refusals) AS refused"
             )
         return {
             "orders": {row["state"]: row["n"] for row in states},
             "parts": {row["state"]: row["n"] for row in parts},
             "steps": {row["step"]: {"waiting": row["n"], "later": row["later"]} for row in steps},
+            "subscriptions": {row["state"]: row["n"] for row in subscriptions},
+            "events_behind": max((row["behind"] for row in subscriptions), default=0),
+            "lanes": row["lanes"],
             "messages": row["messages"],
             "dead": row["dead"],
             "refused": int(row["refused"]),

@@ -16,6 +16,14 @@ PLANTED: dict[str, str] = {
     "facts are gapless per order": "DELETE FROM ledger WHERE seq = 2",
     "an order's state is its last fact's": "UPDATE orders SET state = 'held' WHERE state = 'complete'",
     "a part's state is its last fact's": "UPDATE parts SET state = 'cancelled' WHERE state = 'posted'",
+    "the feed tells an order's facts in their order": (
+        "INSERT INTO publications (position, order_id, seq, type, account, at)"
+        " SELECT row_number() OVER (ORDER BY order_id, seq DESC), order_id, seq, type, 'shop', at FROM ledger"
+    ),
+    "the feed leaves out no fact before one that it tells": (
+        "INSERT INTO publications (position, order_id, seq, type, account, at)"
+        " SELECT 1, order_id, seq, type, 'shop', at FROM ledger WHERE type = 'OrderCompleted'"
+    ),
     "an order that a step must move has a delivery or a dead letter": "DELETE FROM deliveries WHERE kind = 'order'",
     "a part that a step must move has a delivery or a dead letter": "DELETE FROM deliveries WHERE kind = 'part'",
     "an order that waits for its parts has an open one": "UPDATE parts SET state = 'rejected' WHERE state = 'ready'",

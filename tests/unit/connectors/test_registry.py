@@ -73,7 +73,7 @@ def test_the_senders_id_of_a_message_is_its_identity(business: Business) -> None
 
 def test_an_unknown_type_is_refused_with_those_that_are_known(business: Business) -> None:
     wrong = replace(business.channels["shop"], type="bazaar")
-    with pytest.raises(SettingsError, match=r"channels\.shop\.type is 'bazaar'; known are inhouse, shopify"):
+    with pytest.raises(SettingsError, match=r"channels\.shop\.type is 'bazaar'; known are amazon, inhouse, shopify"):
         build_connectors(replace(business, channels={"shop": wrong}))
     with pytest.raises(SettingsError, match=r"erps\.main\.type"):
         build_connectors(replace(business, erps={"main": ErpSettings("sap")}))

@@ -1,11 +1,14 @@
-"""Amazon's codes: states, marketplaces, programmes, services, carriers. What its errors mean is in `faults`."""
+"""Amazon's codes: states, marketplaces, programmes, services, carriers, reasons to cancel, errors."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import timedelta
+from enum import Enum
 
 from kept.domain.order import Payment
+from kept.engine.quotas import Rate
+from kept.ports import CancelReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,4 +166,81 @@ CARRIERS = {
         "Blue Dart",
         "Delhivery",
     )
+}
+
+
+# OrderAcknowledgement's CancelReason. Source: Amazon's feed schema OrderAcknowledgement.xsd; it has no reason for a
+# wrong price. All but NoInventory give the pieces back to Amazon's count.
+CANCEL_REASONS = {
+    CancelReason.BUYER: "BuyerCanceled",
+    CancelReason.OUT_OF_STOCK: "NoInventory",
+    CancelReason.BAD_ADDRESS: "ShippingAddressUndeliverable",
+    CancelReason.PRICE_ERROR: "GeneralAdjustment",
+    CancelReason.FRAUD: "RiskAssessmentInformationNotValid",
+    CancelReason.OTHER: "GeneralAdjustment",
+}
+
+
+class Meaning(Enum):
+    """What an error leaves us with."""
+
+    TEMPORARY = "temporary"  # nothing was done, and it may be later
+    PERMANENT = "permanent"  # nothing was done, and it would not be later either
+    AUTH = "auth"  # the account is at fault, and every other call of it is refused too
+    UNKNOWN = "unknown"  # it may have been done
+
+
+# `errors[].code`, without spaces: Amazon's own examples have both "InvalidInput" and "Invalid Input". A code that is
+# not here means what its status says. Source: developer-docs.amazon.com, "SP-API Errors FAQ", and the models' answers.
+ERRORS = {
+    "InvalidInput": Meaning.PERMANENT,
+    "InvalidParameterValue": Meaning.PERMANENT,
+    "MissingParameter": Meaning.PERMANENT,
+    "BadRequest": Meaning.PERMANENT,
+    "NotFound": Meaning.PERMANENT,
+    "ResourceNotFound": Meaning.PERMANENT,
+    "RequestTooLarge": Meaning.PERMANENT,
+    "UnsupportedMediaType": Meaning.PERMANENT,
+    "PackageToUpdateNotFound": Meaning.PERMANENT,
+    "Unauthorized": Meaning.AUTH,
+    "AccessDenied": Meaning.AUTH,
+    "Forbidden": Meaning.AUTH,
+    "ExpiredToken": Meaning.AUTH,
+    "InvalidSignature": Meaning.AUTH,
+    "MissingAuthenticationToken": Meaning.AUTH,
+    "QuotaExceeded": Meaning.TEMPORARY,
+    "TooManyRequests": Meaning.TEMPORARY,
+    "ServiceUnavailable": Meaning.TEMPORARY,
+    "InternalFailure": Meaning.UNKNOWN,
+    "InternalError": Meaning.UNKNOWN,
+    "InternalServerError": Meaning.UNKNOWN,
+}
+
+# `error` of the token endpoint. Source: developer.amazon.com, "Login with Amazon: access token errors".
+TOKEN_ERRORS = {
+    "invalid_request": Meaning.PERMANENT,
+    "unsupported_grant_type": Meaning.PERMANENT,
+    "invalid_scope": Meaning.PERMANENT,
+    "invalid_client": Meaning.AUTH,  # the client's id or secret is wrong, or the secret was rotated
+    "invalid_grant": Meaning.AUTH,  # the seller took the authorisation back, or it ended after a year
+    "unauthorized_client": Meaning.AUTH,
+    "access_denied": Meaning.AUTH,
+    "ServerError": Meaning.UNKNOWN,
+    "server_error": Meaning.UNKNOWN,
+    "temporarily_unavailable": Meaning.TEMPORARY,
+}
+
+# What Amazon allows a seller and an application, of each operation by its name. A seller may have more; then
+# x-amzn-RateLimit-Limit says so. Source: the usage plans in Amazon's models.
+RATES = {
+    "searchOrders": Rate(0.0056, 20),
+    "getOrder": Rate(0.5, 30),
+    "getOrders": Rate(0.0167, 20),
+    "getOrderItems": Rate(0.5, 30),
+    "confirmShipment": Rate(2, 10),
+    "createFeedDocument": Rate(0.5, 15),
+    "createFeed": Rate(0.0083, 15),
+    "getFeed": Rate(2, 15),
+    "patchListingsItem": Rate(5, 5),
+    "createRestrictedDataToken": Rate(1, 10),
 }

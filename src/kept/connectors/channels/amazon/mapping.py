@@ -24,6 +24,7 @@ FORMAT_HEADER = "kept-format"
 V0_ORDER = "amazon-v0-order"
 ORDER_2026 = "amazon-2026-order"
 NOTIFICATION = "amazon-notification"
+REFUSAL_HEADER = "kept-refusal"  # why the order that a notification names could not be fetched
 
 _READERS: Mapping[str, Callable[[str, dict[str, Any]], OrderContent]] = {
     V0_ORDER: orders_v0.content_of,
@@ -65,6 +66,8 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
     if not isinstance(parsed, dict):
         raise BadMessage(f"Expected `object`, got `{type(parsed).__name__}`", where="$")
     kind = message.headers.get(FORMAT_HEADER) or _recognised(parsed)
+    if REFUSAL_HEADER in message.headers:
+        raise BadMessage(message.headers[REFUSAL_HEADER], where="$")
     if kind == NOTIFICATION:
         order_change(message.body)  # raises for one that can't be read
         return None

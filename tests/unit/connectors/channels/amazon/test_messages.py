@@ -128,3 +128,9 @@ def test_a_notifications_own_id_is_its_identity_and_the_body_is_any_others() -> 
     one, same, other = message(order_v0()), message(order_v0()), message(order_2026())
     assert identify(one) == identify(same) != identify(other)
     assert identify(Incoming({}, b"no json")).startswith("sha256:")
+
+
+def test_a_notification_whose_order_amazon_refused_to_show_is_refused_with_its_words() -> None:
+    refused = message(CHANGE, kept_format="amazon-notification", kept_refusal="channel:shop has no order 1")
+    with pytest.raises(BadMessage, match="channel:shop has no order 1"):
+        normalise("amazon", refused, NOW)

@@ -90,6 +90,34 @@ def test_every_recorded_file_with_an_order_or_a_part_of_one_is_in_this_test() ->
     assert len(listed) == 32
 
 
+NOTIFICATIONS = [
+    "OrderChangeNotification.example0.json",
+    "FeedProcessingFinishedNotification.example0.json",
+    "FulfillmentOrderStatusNotification.example0.json",
+    "ItemInventoryEventChangeNotification.example0.json",
+    "ReportProcessingFinishedNotification.example0.json",
+    "ReportProcessingFinishedNotification.example1.json",
+]
+# Answers to what we send, and their refusals: none of them is an order.
+ANSWERS = {
+    _V0 + "confirmShipment.204.sandbox0.json": "this is no order of Amazon's",
+    _V0 + "confirmShipment.400.sandbox0.json": "an error answer of Amazon's",
+    _V0 + "updateShipmentStatus.204.sandbox0.json": "this is no order of Amazon's",
+    _V0 + "updateShipmentStatus.400.sandbox0.json": "an error answer of Amazon's",
+    _V0 + "updateVerificationStatus.204.sandbox0.json": "this is no order of Amazon's",
+    _V0 + "updateVerificationStatus.400.sandbox0.json": "an error answer of Amazon's",
+    _V0 + "updateVerificationStatus.400.sandbox4.json": "this is no order of Amazon's",
+}
+
+
+def test_every_file_of_both_order_apis_and_of_the_notifications_is_in_this_test() -> None:
+    covered = {*WHOLE, *REFUSED, *LOOK_ALIKE, *ANSWERS, *(f"notifications/{name}" for name in NOTIFICATIONS)}
+    for folder in ("orders_v0", "orders_2026-01-01", "notifications"):
+        files = {f"{folder}/{path.name}" for path in shared_fixtures("amazon", folder).glob("*.json")}
+        assert files
+        assert files - covered == set()
+
+
 @pytest.mark.parametrize("name", WHOLE)
 def test_a_recorded_order_is_its_golden_order_and_its_money_ties(name: str) -> None:
     (only,) = of_file(name)
@@ -99,14 +127,14 @@ def test_a_recorded_order_is_its_golden_order_and_its_money_ties(name: str) -> N
     assert content.computed_total_minor() == content.total_minor
 
 
-@pytest.mark.parametrize("name", [*REFUSED, *LOOK_ALIKE])
+@pytest.mark.parametrize("name", [*REFUSED, *LOOK_ALIKE, *ANSWERS])
 def test_what_is_no_whole_order_is_refused_with_the_reason(name: str) -> None:
     messages = of_file(name)
     assert messages
     for each in messages:
         with pytest.raises(BadMessage) as caught:
             normalise("amazon", each, NOW)
-        assert (REFUSED | LOOK_ALIKE)[name] in str(caught.value)
+        assert (REFUSED | LOOK_ALIKE | ANSWERS)[name] in str(caught.value)
 
 
 # ------------------------------------------------------------------ orders of v0, put together of their answers
@@ -191,17 +219,7 @@ def test_the_example_items_are_refused_for_their_order_their_further_page_and_th
     )
 
 
-@pytest.mark.parametrize(
-    "name",
-    [
-        "OrderChangeNotification.example0.json",
-        "FeedProcessingFinishedNotification.example0.json",
-        "FulfillmentOrderStatusNotification.example0.json",
-        "ItemInventoryEventChangeNotification.example0.json",
-        "ReportProcessingFinishedNotification.example0.json",
-        "ReportProcessingFinishedNotification.example1.json",
-    ],
-)
+@pytest.mark.parametrize("name", NOTIFICATIONS)
 def test_every_recorded_notification_says_nothing_of_an_orders_content(name: str) -> None:
     body = answer(f"notifications/{name}")
     assert normalise("amazon", message(body), NOW) is None

@@ -1,0 +1,1 @@
+"""Judges that others have written, between our connectors and what stands in for the vendors."""

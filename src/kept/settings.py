@@ -61,6 +61,8 @@ class ChannelSettings:
     queue_key_id: str = ""  # the AWS key's id for it; empty: as the AWS environment says (a role, AWS_* variables)
     queue_secret: str = ""
     api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
+    webhook_method: str = "hmac"  # how the vendor's webhooks prove who sends them, where that is chosen: hmac or basic
+    webhook_header: str = ""  # the header that carries the proof, where that is chosen; empty: the vendor's usual one
     intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
     drop_folder: str = ""  # an absolute path; files of orders put there are taken by the poller; empty: none
 

@@ -35,7 +35,7 @@ from kept.ports import (
     StockOffer,
 )
 from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpSettings, ServiceSettings
-from tests.conformance import amazon
+from tests.conformance import amazon, walmart
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
 
@@ -140,6 +140,30 @@ def channel(kind: str, vendor_type: Callable[[], Vendor]) -> Builder:
         )
         made.honours_key = port.honours_key
         return made
+
+    return build
+
+
+def market(
+    of: Callable[[Channel], tuple[Perform, Perform | None]], kind: str, status: str = walmart.ACKNOWLEDGED
+) -> Builder:
+    """A bench for an operation of a Walmart seller, whose order is in `status`. Tokens are fetched beside the wire."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = walmart.FakeWalmart(status)
+        wire = Wire(vendor.transport(), lambda request: request.method != "GET")
+        settings = ChannelSettings(
+            "walmart",
+            "http://channel.test",
+            timeout_s=timeout_s,
+            requests_at_once=AT_ONCE,
+            token_url=f"http://{walmart.TOKEN_HOST}",
+            client_id="app",
+            client_secret=secret(folder, "client"),
+        )
+        targets = HttpTargets(transport=Beside(wire, vendor.transport(), "channel.test"), clock=clock, shared=NO_LIMITS)
+        perform, find = of(build_channel("shop", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind)
 
     return build
 
@@ -299,6 +323,10 @@ WRITES: dict[str, Builder] = {
     "inhouse.cancel_whole": told("inhouse", FakeInhouse, told_cancel(WHOLE_CANCEL), "cancellations"),
     "inhouse.cancel_pieces": told("inhouse", FakeInhouse, told_cancel(PART_CANCEL), "cancellations"),
     "inhouse.push_stock": told("inhouse", FakeInhouse, told_stock, "stock"),
+    "channel.walmart": market(told_shipment, "confirmations"),
+    "walmart.acknowledge": market(told_acknowledgement, "acknowledgements", walmart.CREATED),
+    "walmart.cancel": market(told_cancel(WHOLE_CANCEL), "cancels"),
+    "walmart.push_stock": market(told_stock, "stock"),
     "shopify.cancel": told("shopify", FakeShop, told_cancel(WHOLE_CANCEL), "cancels"),
 }
 READS: dict[str, Builder] = {

@@ -24,9 +24,10 @@ _NOT_FINDABLE = {
     "inhouse.cancel_pieces",
     "inhouse.push_stock",
     "amazon.push_stock",
+    "walmart.push_stock",
 }
 FINDABLE = [name for name in WRITES if name not in _NOT_FINDABLE]
-TOKEN_HEADERS = ("authorization", "x-shopify-access-token", "x-amz-access-token")
+TOKEN_HEADERS = ("authorization", "x-shopify-access-token", "x-amz-access-token", "wm_sec.access_token")
 EVERY = {**WRITES, **READS}
 
 FAULTS_OF_WRITES = {

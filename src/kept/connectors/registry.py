@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
-from kept.connectors.channels import amazon, inhouse, shopify
+from kept.connectors.channels import amazon, inhouse, shopify, walmart
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -18,6 +18,7 @@ CHANNELS: dict[str, ChannelType] = {
     "amazon": amazon.TYPE,
     "inhouse": inhouse.TYPE,
     "shopify": shopify.TYPE,
+    "walmart": walmart.TYPE,
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "rest": rest_erp.build,

@@ -19,6 +19,7 @@ from kept.steps.book import book
 from kept.steps.cancel import cancel
 from kept.steps.confirm import confirm
 from kept.steps.deduplicate import deduplicate
+from kept.steps.fetch import fetch
 from kept.steps.instruct import instruct
 from kept.steps.intercept import intercept
 from kept.steps.label import label
@@ -32,6 +33,7 @@ from kept.steps.withdraw import withdraw
 
 INTAKE_FLOW: tuple[Step[Any], ...] = (
     Step("normalise", MessageState.RECEIVED, normalise),  # a channel's raw message -> the one schema
+    Step("fetch", MessageState.NAMED, each(fetch)),  # a message that only names an order -> the order as it stands
     Step("deduplicate", MessageState.NORMALISED, deduplicate),  # same sale? newest revision
     Step("receive", MessageState.ARRIVED, receive),  # a centre's message -> facts of its part
     Step("instruct", MessageState.INSTRUCTED, instruct),  # an operator's word -> facts of its order

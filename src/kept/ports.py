@@ -196,6 +196,18 @@ class Page:
     next_cursor: str = ""
 
 
+class FetchOrder(Protocol):
+    """Reads one order of a channel, for messages that only say that it changed."""
+
+    def names(self, message: Incoming) -> str:
+        """What the message names, in the channel's own id of an order or of something of it; "" if nothing. Pure."""
+        ...
+
+    async def fetch(self, name: str) -> Polled | None:
+        """The order as it stands now; None if the channel has none of that name. Raises the faults of a read."""
+        ...
+
+
 class PollOrders(Protocol):
     """Asks a channel for the orders that changed, as a backstop to its messages."""
 
@@ -338,6 +350,7 @@ class Channel:
     normalise: Normalise
     confirm: ConfirmShipment | None
     poll: PollOrders | None = None
+    fetch: FetchOrder | None = None
     notifications: ReceiveNotifications | None = None
     acknowledge: AcknowledgeOrder | None = None
     cancel: CancelAtChannel | None = None

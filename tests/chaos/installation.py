@@ -33,7 +33,7 @@ from kept.processes.local import world_names
 from kept.processes.supervisor import Child, Supervisor, _die_with_parent
 from kept.simulator.config import Delays, WorldConfig, save_world
 from kept.simulator.demo import DemoWorld, demo_config
-from kept.simulator.faults import FaultPlan
+from kept.simulator.faults import Behaviour, FaultPlan
 from kept.store.database import Database
 from kept.store.migrate import migrate
 from tests.chaos import quick
@@ -182,6 +182,7 @@ class Installation:
             seed=self.plan.seed,
             rate=self.plan.rate,
             faults=self.plan.world_faults,
+            behaviour=Behaviour(unheard=0.0),  # nobody polls here: each order's webhooks must come
             delays=_DELAYS,
         )
         self.world_path, self.config_path = folder / "world.json", folder / "kept.toml"

@@ -23,6 +23,11 @@ class MessageNormalised:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderNamed:
+    """A channel's message says that an order changed, and not how it stands: it has to be fetched."""
+
+
+@dataclass(frozen=True, slots=True)
 class MessageProcessed:
     """A message's facts have been applied to its order."""
 
@@ -318,7 +323,7 @@ class CentreEventIgnored:
     event: str
 
 
-MessageEvent = MessageNormalised | MessageProcessed | MessageIgnored
+MessageEvent = MessageNormalised | OrderNamed | MessageProcessed | MessageIgnored
 OrderEvent = (
     OrderReceived
     | OrderRevised

@@ -21,6 +21,7 @@ class MessageState(Enum):
     """Where an inbox message stands."""
 
     RECEIVED = "received"  # a channel's message; step normalise moves it on
+    NAMED = "named"  # says which order changed and not how it stands: step fetch moves it on
     NORMALISED = "normalised"  # step deduplicate moves it on
     ARRIVED = "arrived"  # a centre's message; step receive moves it on
     INSTRUCTED = "instructed"  # an operator's word; step instruct moves it on
@@ -69,6 +70,9 @@ State = MessageState | OrderState | PartState
 MESSAGE_TRANSITIONS: Mapping[tuple[MessageState, str], MessageState] = {
     (MessageState.RECEIVED, "MessageNormalised"): MessageState.NORMALISED,
     (MessageState.RECEIVED, "MessageIgnored"): MessageState.PROCESSED,
+    (MessageState.RECEIVED, "OrderNamed"): MessageState.NAMED,
+    (MessageState.NAMED, "MessageNormalised"): MessageState.NORMALISED,
+    (MessageState.NAMED, "MessageIgnored"): MessageState.PROCESSED,
     (MessageState.NORMALISED, "MessageProcessed"): MessageState.PROCESSED,
     (MessageState.ARRIVED, "MessageProcessed"): MessageState.PROCESSED,
     (MessageState.ARRIVED, "MessageIgnored"): MessageState.PROCESSED,
@@ -137,6 +141,7 @@ PART_TRANSITIONS: Mapping[tuple[PartState, str], PartState] = {
 # The step that moves each state on; `kept.flow` is checked against it.
 STEP_OF_STATE: Mapping[State, str] = {
     MessageState.RECEIVED: "normalise",
+    MessageState.NAMED: "fetch",
     MessageState.NORMALISED: "deduplicate",
     MessageState.ARRIVED: "receive",
     MessageState.INSTRUCTED: "instruct",

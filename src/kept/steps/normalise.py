@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 
-from kept.domain.events import MessageIgnored, MessageNormalised
+from kept.domain.events import MessageIgnored, MessageNormalised, OrderNamed
 from kept.domain.order import OrderContent
-from kept.domain.skus import SkuMap, mapped
+from kept.domain.skus import mapped
 from kept.domain.subjects import Message
 from kept.engine.outcome import Done, Outcome, Reject
 from kept.ports import BadMessage, Incoming
@@ -15,15 +15,18 @@ from kept.steps.ports import Ports
 
 async def normalise(messages: Sequence[Message], ports: Ports) -> Sequence[Outcome]:
     read = [_read(message, ports) for message in messages]
-    contents = [each for each in read if isinstance(each, OrderContent)]
+    in_ours = iter(await in_our_skus([each for each in read if isinstance(each, OrderContent)], ports))
+    return [Done([MessageNormalised(next(in_ours))]) if isinstance(each, OrderContent) else each for each in read]
+
+
+async def in_our_skus(contents: Sequence[OrderContent], ports: Ports) -> list[OrderContent]:
+    """Contents by the SKU map; a line without a mapping is marked where its account needs one."""
     asked = {(content.account, line.sku) for content in contents for line in content.lines if line.sku}
     known = await ports.skus.components(asked) if asked else {}
-    return [_in_our_skus(each, known, ports) if isinstance(each, OrderContent) else each for each in read]
-
-
-def _in_our_skus(content: OrderContent, known: Mapping[str, SkuMap], ports: Ports) -> Outcome:
-    account = content.account
-    return Done([MessageNormalised(mapped(content, known.get(account, {}), required=account in ports.mapped_accounts))])
+    return [
+        mapped(content, known.get(content.account, {}), required=content.account in ports.mapped_accounts)
+        for content in contents
+    ]
 
 
 def _read(message: Message, ports: Ports) -> OrderContent | Outcome:
@@ -35,6 +38,8 @@ def _read(message: Message, ports: Ports) -> OrderContent | Outcome:
         content = channel.normalise(message.source, incoming, message.received_at)
     except BadMessage as fault:
         return Reject(str(fault), "bad_message")
-    if content is None:
-        return Done([MessageIgnored("says nothing about an order")])
-    return content
+    if content is not None:
+        return content
+    if channel.fetch is not None and channel.fetch.names(incoming):
+        return Done([OrderNamed()])
+    return Done([MessageIgnored("says nothing about an order")])

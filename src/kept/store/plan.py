@@ -12,7 +12,7 @@ from kept.domain.lifecycle import STEP_OF_STATE, MessageState, OrderState, advan
 from kept.domain.order import OrderContent
 from kept.domain.progress import Evolution, Order, evolve
 from kept.domain.subjects import Message, PartOf, Subject
-from kept.domain.urgency import urgency_of
+from kept.domain.urgency import Urgency, urgency_of
 from kept.domain.values import changed
 from kept.engine.delivery import Advance, Settling
 
@@ -68,6 +68,9 @@ def _message_change(settling: Settling, message: Message, advance: Advance, now:
                 state = advance_message(state, "MessageNormalised")
                 change.content = content
                 change.nexts.append(_next_of_message(message, content, now))
+            case ev.OrderNamed():
+                state = advance_message(state, "OrderNamed")
+                change.nexts.append(_fetch_of_message(message, now))
             case ev.MessageProcessed():
                 state = advance_message(state, "MessageProcessed")
                 change.message_done = "processed"
@@ -86,6 +89,20 @@ def _message_change(settling: Settling, message: Message, advance: Advance, now:
 
 
 STATE_OF_MESSAGE_STEP = {step: state for state, step in STEP_OF_STATE.items() if isinstance(state, MessageState)}
+
+
+def _fetch_of_message(message: Message, now: datetime) -> NextDelivery:
+    """Of the order itself nothing is known yet: it may be anything, so it is urgent."""
+    return NextDelivery(
+        kind="message",
+        subject_id=message.id,
+        order_id=None,
+        step=STEP_OF_STATE[MessageState.NAMED],
+        urgency=Urgency.NOW,
+        deadline=message.received_at,
+        correlation_id=message.correlation_id,
+        subject=message,
+    )
 
 
 def _next_of_message(message: Message, content: OrderContent, now: datetime) -> NextDelivery:

@@ -27,6 +27,7 @@ from kept.ports import (
     ChannelCancel,
     ChannelCancelled,
     Effect,
+    FetchOrder,
     Incoming,
     Intercept,
     InterceptAnswer,
@@ -208,6 +209,7 @@ class World:
     mapped_accounts: set[str] = field(default_factory=set)
     cancel_on_request: set[str] = field(default_factory=set)
     canceller: Canceller | None = None
+    fetcher: FetchOrder | None = None
     shelf: Shelf = field(default_factory=Shelf)
     stock: Stock = field(default_factory=Stock)
     standings: Standings = field(default_factory=Standings)
@@ -231,7 +233,15 @@ class World:
         return Ports(
             clock=self.clock,
             channels={
-                name: Channel(name, _trust, lambda message: "", _normalise, self.told, cancel=self.canceller)
+                name: Channel(
+                    name,
+                    _trust,
+                    lambda message: "",
+                    _normalise,
+                    self.told,
+                    cancel=self.canceller,
+                    fetch=self.fetcher,
+                )
                 for name in sorted(self.channels)
             },
             centres={

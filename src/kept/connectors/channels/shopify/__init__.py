@@ -6,6 +6,7 @@ from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels.shopify.access import TOKEN_HEADER, daily_tokens
 from kept.connectors.channels.shopify.cancel import ShopifyCancel
 from kept.connectors.channels.shopify.client import ShopifyConfirm
+from kept.connectors.channels.shopify.fetch import ShopifyFetch
 from kept.connectors.channels.shopify.graphql import read_refusal
 from kept.connectors.channels.shopify.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.shopify.poll import ShopifyPoll
@@ -50,6 +51,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=ShopifyConfirm(target),
         poll=ShopifyPoll(target),
+        fetch=ShopifyFetch(target),
         cancel=ShopifyCancel(target),
         push_stock=ShopifyStock(target, settings.location),
     )

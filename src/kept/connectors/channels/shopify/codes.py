@@ -11,6 +11,8 @@ from kept.connectors.meanings import Meaning
 from kept.domain.order import Payment
 from kept.ports import CancelReason
 
+TOPIC_HEADER = "x-shopify-topic"
+
 # Topics whose body is an order as it now stands. orders/edited carries an `order_edit` instead, and an
 # orders/updated with the whole order follows it; it is here for shops that forward the order under it.
 ORDER_TOPICS = frozenset({"orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/edited"})

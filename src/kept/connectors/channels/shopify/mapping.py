@@ -23,6 +23,7 @@ from kept.connectors.channels.shopify.codes import (
     ORDER_TOPICS,
     OTHER_RESOURCES,
     PAYMENTS,
+    TOPIC_HEADER,
     service_level,
 )
 from kept.connectors.channels.shopify.fulfilling import order_gid
@@ -34,7 +35,7 @@ from kept.ports import BadMessage, Incoming
 
 # Polled orders come in another form than webhooks, and say so in a header of our own.
 LISTED = {"kept-format": "shopify-graphql"}
-_TOPIC = "x-shopify-topic"
+
 _WEBHOOK_ID = "x-shopify-webhook-id"
 
 
@@ -43,7 +44,7 @@ def identify(message: Incoming) -> str:
     given = message.headers.get(_WEBHOOK_ID, "")
     if given:
         return given
-    topic = message.headers.get(_TOPIC, "")
+    topic = message.headers.get(TOPIC_HEADER, "")
     return "sha256:" + hashlib.sha256(topic.encode() + b"\0" + message.body).hexdigest()
 
 
@@ -56,9 +57,9 @@ def normalise(account: str, message: Incoming, received_at: datetime) -> OrderCo
     if LISTED.items() <= message.headers.items():
         node = listed_order(strict_json.parse(message.body))
         return content_of(account, order_body(node), holds(node))
-    topic = message.headers.get(_TOPIC)
+    topic = message.headers.get(TOPIC_HEADER)
     if not topic:
-        raise BadMessage("the header is missing, so that nobody can say what this body is", where=_TOPIC)
+        raise BadMessage("the header is missing, so that nobody can say what this body is", where=TOPIC_HEADER)
     if topic not in ORDER_TOPICS:
         return None
     parsed = strict_json.parse(message.body)
@@ -72,7 +73,7 @@ def messages_of_file(body: bytes) -> list[Incoming]:
 
     Raises BadMessage, also for another of Shopify's resources under its name.
     """
-    headers = {_TOPIC: "orders/updated"}
+    headers = {TOPIC_HEADER: "orders/updated"}
     parsed = strict_json.parse(body)
     if not isinstance(parsed, dict):
         return [Incoming(headers, body)]

@@ -85,11 +85,11 @@ class ShopifyPoll:
         """Orders with `updated_at` in [since, until), to the second, oldest change first; 5 a page."""
         variables = {"query": search(since, until)} | ({"after": cursor} if cursor else {})
         rows = await execute(self._target, queries.ORDERS, variables, _orders)
-        polled = [await self._polled(node) for node in rows.nodes]
+        polled = [await self.whole(node) for node in rows.nodes]
         return Page(tuple(polled), _next(rows.page_info))
 
-    async def _polled(self, node: dict[str, Any]) -> Polled:
-        """An order with all its lines and refunds."""
+    async def whole(self, node: dict[str, Any]) -> Polled:
+        """A listed order with all its lines and refunds."""
         order = msgspec.convert(node, _Order)
         lines = await self._all_lines(order)
         refunds = [await self._refund(order, each.id) for each in order.refunds]

@@ -118,6 +118,51 @@ fragment line on LineItem {
 }
 """
 
+_LISTED = """
+fragment listed on Order {
+  id
+  name
+  number
+  currencyCode
+  createdAt
+  updatedAt
+  cancelledAt
+  test
+  taxesIncluded
+  dutiesIncluded
+  displayFinancialStatus
+  displayFulfillmentStatus
+  email
+  phone
+  customAttributes { key value }
+  totalPriceSet { ...amount }
+  currentTotalPriceSet { ...amount }
+  totalTipReceivedSet { ...amount }
+  currentTotalDutiesSet { ...amount }
+  currentTotalAdditionalFeesSet { ...amount }
+  shippingAddress {
+    name firstName lastName company address1 address2 city province provinceCode zip countryCodeV2 phone
+  }
+  shippingLines(first: 3) {
+    nodes {
+      title
+      code
+      isRemoved
+      originalPriceSet { ...amount }
+      currentDiscountedPriceSet { ...amount }
+      taxLines { priceSet { ...amount } }
+    }
+    pageInfo { hasNextPage }
+  }
+  lineItems(first: 10) {
+    nodes { ...line }
+    pageInfo { hasNextPage endCursor }
+  }
+  refunds(first: 20) { id }
+  fulfillmentOrders(first: 5) { nodes { status fulfillmentHolds { reason } } }
+}
+"""
+
 # 5 orders with 10 lines each come to 927 of the 1,000 points; further lines follow page by page, and
 # refunds, which few orders have, one by one. Shipping lines beyond 3 have never been seen: see `nodes`.
 ORDERS = Operation(
@@ -125,55 +170,37 @@ ORDERS = Operation(
     """
 query orders($query: String!, $after: String) {
   orders(first: 5, query: $query, sortKey: UPDATED_AT, after: $after) {
-    nodes {
-      id
-      name
-      number
-      currencyCode
-      createdAt
-      updatedAt
-      cancelledAt
-      test
-      taxesIncluded
-      dutiesIncluded
-      displayFinancialStatus
-      displayFulfillmentStatus
-      email
-      phone
-      customAttributes { key value }
-      totalPriceSet { ...amount }
-      currentTotalPriceSet { ...amount }
-      totalTipReceivedSet { ...amount }
-      currentTotalDutiesSet { ...amount }
-      currentTotalAdditionalFeesSet { ...amount }
-      shippingAddress {
-        name firstName lastName company address1 address2 city province provinceCode zip countryCodeV2 phone
-      }
-      shippingLines(first: 3) {
-        nodes {
-          title
-          code
-          isRemoved
-          originalPriceSet { ...amount }
-          currentDiscountedPriceSet { ...amount }
-          taxLines { priceSet { ...amount } }
-        }
-        pageInfo { hasNextPage }
-      }
-      lineItems(first: 10) {
-        nodes { ...line }
-        pageInfo { hasNextPage endCursor }
-      }
-      refunds(first: 20) { id }
-      fulfillmentOrders(first: 5) { nodes { status fulfillmentHolds { reason } } }
-    }
+    nodes { ...listed }
     pageInfo { hasNextPage endCursor }
   }
 }
 """
+    + _LISTED
     + _LINE
     + _AMOUNT,
     cost=100.0,
+)
+
+LISTED_ORDER = Operation(
+    "listedOrder",
+    """
+query listedOrder($id: ID!) {
+  order(id: $id) { ...listed }
+}
+"""
+    + _LISTED
+    + _LINE
+    + _AMOUNT,
+    cost=40.0,
+)
+
+ORDER_OF_FULFILMENT_ORDER = Operation(
+    "orderOfFulfillmentOrder",
+    """
+query orderOfFulfillmentOrder($id: ID!) {
+  fulfillmentOrder(id: $id) { id orderId }
+}
+""",
 )
 
 ORDER_LINES = Operation(
@@ -293,6 +320,8 @@ ALL = (
     FULFILMENT_ORDER_LINES,
     CREATE,
     ORDERS,
+    LISTED_ORDER,
+    ORDER_OF_FULFILMENT_ORDER,
     ORDER_LINES,
     REFUND,
     CANCELLATION,

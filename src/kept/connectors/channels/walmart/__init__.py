@@ -11,6 +11,7 @@ from kept.connectors.channels.walmart.acknowledge import WalmartAcknowledge
 from kept.connectors.channels.walmart.cancel import WalmartCancel
 from kept.connectors.channels.walmart.client import Seller
 from kept.connectors.channels.walmart.confirm import WalmartConfirm
+from kept.connectors.channels.walmart.fetch import WalmartFetch
 from kept.connectors.channels.walmart.mapping import identify, messages_of_file, normalise
 from kept.connectors.channels.walmart.poll import WalmartPoll
 from kept.connectors.channels.walmart.rates import RATES
@@ -64,6 +65,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         normalise=normalise,
         confirm=WalmartConfirm(seller),
         poll=WalmartPoll(target),
+        fetch=WalmartFetch(target),
         acknowledge=WalmartAcknowledge(seller),
         cancel=WalmartCancel(seller),
         push_stock=WalmartStock(target, settings.location),

@@ -8,7 +8,7 @@ Walmart gives an order no time of change. The revision is the newest of `orderDa
 cancel and refunds there are, which move no status date and only grow.
 
 Notifications (ORDER_UPDATES and the standalone events before it) name the order and its lines, but neither
-prices nor the address: they say nothing that an order could be made of, and the poll by time of change brings it.
+prices nor the address: the order is fetched for them.
 """
 
 from __future__ import annotations

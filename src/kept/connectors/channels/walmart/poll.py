@@ -62,7 +62,7 @@ class WalmartPoll:
         path = "/v3/orders" + (after or query(since, until, kind, self._now()))
         # Walmart answers 404 where there is nothing to list.
         found = await self._target.look_up(Request("GET", path, name="getAllOrders"), _listed)
-        orders = tuple(_polled(order) for order in found.elements.order) if found else ()
+        orders = tuple(polled(order) for order in found.elements.order) if found else ()
         further = found.meta.next_cursor if found else None
         if further and not further.startswith("?"):
             further = f"?{further}"
@@ -102,7 +102,8 @@ def _listed(answer: Any) -> _List:
     return found
 
 
-def _polled(order: dict[str, Any]) -> Polled:
+def polled(order: dict[str, Any]) -> Polled:
+    """An order as it goes into the inbox."""
     body = orjson.dumps(order)
     digest = hashlib.sha256(orjson.dumps(order, option=orjson.OPT_SORT_KEYS)).hexdigest()
     return Polled(f"{order['purchaseOrderId']}:{digest[:32]}", {}, body)

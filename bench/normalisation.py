@@ -27,7 +27,7 @@ def normalisations_per_s() -> dict[str, float]:
 
 
 def _message(dialect: Dialect) -> Incoming:
-    body = dialect.body(_sale(), Version(age_s=1))
+    body = (dialect.order or dialect.body)(_sale(), Version(age_s=1))
     row = MessageRow(1, "bench", "orders/create", "w-1", "e-1", iso(_NOW), "good", body, 0)
     return Incoming(dialect.headers("whsec_YmVuY2g=", row, 0.0) if dialect.headers else {}, body)
 

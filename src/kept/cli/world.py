@@ -26,6 +26,9 @@ def register(app: typer.Typer) -> None:
     app.add_typer(simulate, name="simulate")
 
 
+# The world sells faster than one seller of these vendors may ask: their quotas refill so many times faster.
+_SPEED = 60.0
+
 WorldFile = Annotated[Path, typer.Option("--world", help="The world's JSON file.")]
 
 
@@ -109,7 +112,7 @@ def _maker(*, rate: float, count: int, seed: int, faults: float = 0.0) -> Callab
     def make(folder: Path, kept_url: str) -> Any:
         from kept.embedded.ports import free_port
         from kept.simulator.config import load_world
-        from kept.simulator.demo import demo_config
+        from kept.simulator.demo import ACCOUNTS, demo_config
         from kept.simulator.faults import FaultPlan
 
         folder.mkdir(parents=True, exist_ok=True)
@@ -124,6 +127,8 @@ def _maker(*, rate: float, count: int, seed: int, faults: float = 0.0) -> Callab
             count=count,
             faults=FaultPlan(seed=seed, rate=faults) if faults else None,
             poll_every_s=10 if count else 60,  # what no webhook told of is waited for at the end
+            accounts=tuple(ACCOUNTS),
+            speed=_SPEED,
         )
 
     return make

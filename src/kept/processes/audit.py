@@ -41,6 +41,7 @@ class Books:
     malformed: int
     confirmed: Counter[tuple[str, str]]  # (external id, channel's line id) -> pieces
     sold: Sequence[tuple[str, str, float]]  # (account, external id, seconds since 1970)
+    beyond_rates: Sequence[tuple[str, int]]  # (operation, calls) that a channel refused as too many
     unanswered: int = 0
 
 
@@ -109,6 +110,7 @@ def read_books(world: Path) -> Books:
         malformed=channels.malformed(),
         confirmed=confirmed,
         sold=channels.sold(),
+        beyond_rates=channels.beyond_rates(),
         unanswered=unanswered,
     )
     erp.close()
@@ -128,6 +130,9 @@ def compare(report: Report, ledger: LedgerView, books: Books) -> None:
     report.add("the channel was told each shipment once", _confirmed(ledger, books))
     report.add("every webhook answered 2xx is in the inbox", _accepted(ledger, books))
     report.add("every order that was sold is known", iter(_unknown(ledger, books) if report.at_rest else ()))
+    report.add(
+        "no channel was asked beyond its rates", iter([f"{name}: {count}" for name, count in books.beyond_rates])
+    )
     report.add("no forged webhook was kept", iter(books.forged & {key[1] for key in ledger.orders_by_external}))
     unread = ledger.unreadable_messages
     report.add(

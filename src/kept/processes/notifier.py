@@ -58,6 +58,7 @@ class Notifier:
         self._endpoints = endpoints
         self._clock = clock
         self._jitter = jitter
+        self.stopping = False
 
     async def run(self, stopping: asyncio.Event) -> None:
         """Publish and send until `stopping` is set; rounds under way are finished, within reason."""
@@ -69,6 +70,7 @@ class Notifier:
             for task in ended - {stop}:
                 task.result()  # a bug is for the supervisor to see
         finally:
+            self.stopping = True  # rounds under way send nothing more, and record what they sent
             for task in (stop, *works):
                 task.cancel()
             if rounds:
@@ -128,7 +130,8 @@ class Notifier:
         correlation_id.set(new_correlation_id())
         load = await self._rounds.load(claim, self._clock())
         facts = await self._feed.facts(sorted({position for track in load.tracks for position in track.positions}))
-        sending = _Sending(claim, {fact.position: fact for fact in facts}, self._clock, self._endpoints)
+        by_position = {fact.position: fact for fact in facts}
+        sending = _Sending(claim, by_position, self._clock, self._endpoints, lambda: self.stopping)
         await sending.send(load.tracks)
         return await self._record(claim, load)
 
@@ -149,15 +152,21 @@ class Notifier:
 
 
 class _Sending:
-    """One round's sending to one endpoint."""
+    """One round's sending to one endpoint. `stopping` says that the process is to end."""
 
     def __init__(
-        self, claim: Claim, facts: Mapping[int, Fact], clock: Callable[[], datetime], endpoints: Endpoints
+        self,
+        claim: Claim,
+        facts: Mapping[int, Fact],
+        clock: Callable[[], datetime],
+        endpoints: Endpoints,
+        stopping: Callable[[], bool],
     ) -> None:
         self._claim = claim
         self._facts = facts
         self._clock = clock
         self._endpoints = endpoints
+        self._stopping = stopping
         self._places = asyncio.Semaphore(endpoints.requests_at_once)
         self._until_s = time.monotonic() + _SEND_FOR_S
         # An endpoint that fails is asked with a single event.
@@ -184,6 +193,8 @@ class _Sending:
 
     def _cannot_begin(self, tracks: Sequence[Track], error: str) -> None:
         """Nothing can be sent at all: a failed try of one event, of an order that was not blocked if there is one."""
+        if self._taken or self._failed:
+            return  # the connections broke when they were closed: what was sent is known
         self._note(min(tracks, key=lambda track: track.kind is not TrackKind.FRESH), Sent(None, 0, error))
 
     async def _follow(self, track: Track, endpoint: Endpoint) -> None:
@@ -216,7 +227,9 @@ class _Sending:
 
     def _over(self) -> bool:
         nothing_works = not self._taken and self._failed >= self._endpoints.requests_at_once
-        return self._told_to_stop or nothing_works or self._events_left == 0 or time.monotonic() > self._until_s
+        if self._stopping() or self._told_to_stop or nothing_works:
+            return True
+        return self._events_left == 0 or time.monotonic() > self._until_s
 
 
 async def run_notifier(settings: Settings) -> None:

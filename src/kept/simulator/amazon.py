@@ -138,7 +138,7 @@ class Amazon:
         self, operation: str, serve: Callable[[Request], Awaitable[Response]], request: Request
     ) -> Response:
         if not self.quotas.take(operation):
-            await self.party.book.write(partial(self._note_beyond, operation))
+            await self.party.book.write(partial(self.party.note_beyond, operation))
             return _errors(429, "QuotaExceeded", "You exceeded your quota for the requested resource.")
         try:
             return await serve(request)
@@ -146,13 +146,6 @@ class Amazon:
             told = refusal.answer
             ours = told if "errors" in told.body else _refusal(str(told.body["detail"]))
             return to_response(ours)
-
-    def _note_beyond(self, operation: str, db: sqlite3.Connection) -> None:
-        db.execute(
-            "INSERT INTO calls (at, operation, key, reference, attempt, status, correlation_id)"
-            " VALUES (?, ?, '', '', 0, 429, '')",
-            (self.party.clock(), operation),
-        )
 
     # -------------------------------------------------------------- orders
 

@@ -128,6 +128,10 @@ class ChannelBook(_ReadOnlyBook):
         """(account, location, sku, quantity) that a channel may sell by what it was last told."""
         return self._all("SELECT account, location, sku, quantity FROM offered_stock ORDER BY account, location, sku")
 
+    def beyond_rates(self) -> Sequence[tuple[str, int]]:
+        """(operation, calls) of calls that a channel refused because its rate was exceeded."""
+        return self._all("SELECT operation, count(*) FROM calls WHERE status = 429 AND fault IS NULL GROUP BY 1")
+
     def malformed(self) -> int:
         """Authentic webhooks that are no orders and were answered 2xx: each must be a dead letter."""
         return self._one("SELECT count(*) FROM messages WHERE flavour = 'malformed' AND status BETWEEN 200 AND 299")

@@ -41,6 +41,7 @@ class ChannelConfig:
     token: str
     webhook_secret: str  # for a kind without webhooks: the client's secret
     speed: float = 1.0  # its quotas refill so many times faster than the vendor's, as the world sells faster
+    points_per_s: float = 1000.0  # of a shop: what its plan gives
 
 
 @dataclass(frozen=True, slots=True)

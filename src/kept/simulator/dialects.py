@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import orjson
 
-from kept.simulator.amazon_payloads import amazon_item_id, amazon_order, amazon_order_id, order_change
+from kept.simulator.amazon_payloads import amazon_item_id, amazon_order_id, order_change
 from kept.simulator.orders import Sale
 from kept.simulator.payloads import (
     Version,
@@ -53,7 +53,6 @@ class Dialect:
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
     listed: bool
-    order: Callable[[Sale, Version], bytes] | None = None  # as it is fetched, where a message's `body` only names it
 
 
 def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
@@ -77,7 +76,6 @@ DIALECTS: Mapping[str, Dialect] = {
         body=lambda sale, version: orjson.dumps(order_change(sale, version)),
         headers=None,
         listed=True,
-        order=lambda sale, version: orjson.dumps(amazon_order(sale, version)),
     ),
     "inhouse": Dialect(
         order_id=inhouse_order_id,

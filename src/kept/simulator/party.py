@@ -142,6 +142,14 @@ class Party:
             return good
         return FaultyResponse(good, fault, self.faults, self.faults.slow_s(self.name, operation, key, attempt))
 
+    def note_beyond(self, operation: str, db: sqlite3.Connection) -> None:
+        """Put down a call that was refused as one too many: a 429 that is no fault of ours to inject."""
+        db.execute(
+            "INSERT INTO calls (at, operation, key, reference, attempt, status, correlation_id)"
+            " VALUES (?, ?, '', '', 0, 429, '')",
+            (self.clock(), operation),
+        )
+
     async def fault_totals(self) -> dict[str, int]:
         """Faults injected so far by kind, over all runs of this book."""
         return await self.book.write(

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any
@@ -19,19 +20,25 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
+from kept.simulator import shopify_admin as admin
 from kept.simulator.confirmations import Fulfilment, confirmed_pieces, fulfilments_of, record_fulfilment
 from kept.simulator.driver import Driver
 from kept.simulator.party import Answer, Party, content_sha256, read_json
 from kept.simulator.payloads import iso, shopify_order, shopify_order_id
+from kept.simulator.shopify_admin import Points
 from kept.simulator.shopify_nodes import connection, order_node, refund_node
+from kept.simulator.times import moment
 
 _PATH = "/admin/api/2026-10/graphql.json"
 _FIRST_FIELD = re.compile(r"\{\s*(\w+)")
 _UPDATED = re.compile(r"updated_at:(>=|<)'([^']+)'")
 _LISTED_AT_ONCE_MAX = 5
-# A sale's revisions carry times from 20 s before it was made to 17 s before: see `make_sale` and `Version.age_s`.
+_COST, _LIST_COST = 10.0, 50.0  # points of a call; a list costs by its length
+_LISTS = frozenset({"orders", "inventoryItems"})
+# A sale's revisions carry times from 20 s before it was made to 16 s before: see `make_sale` and `Version.age_s`.
+# The last one is that of a cancel by our own call.
 _MADE_AFTER_PLACED_S = 20
-_AGE_S_MAX = 3
+_AGE_S_MAX = 4
 
 
 # What an operation is about, and its work in the book.
@@ -49,6 +56,7 @@ class Shop:
     def __init__(self, party: Party, driver: Driver) -> None:
         self.party = party
         self.driver = driver
+        self.points = Points(driver.config.channels[party.name].points_per_s, party.clock)
 
     def app(self) -> Starlette:
         return Starlette(
@@ -72,13 +80,27 @@ class Shop:
             "orders": self._serve_orders,
             "refund": self._serve_refund,
             "fulfillmentCreate": self._serve_create,
+            "orderCancel": self._serve_cancel,
+            "locations": self._serve_locations,
+            "inventoryItems": self._serve_items,
+            "inventorySetQuantities": self._serve_quantities,
         }.get(field)
         prepared = serve(body.variables) if serve else None
         if prepared is None:
             return JSONResponse(_errors(f"{field or 'the document'!r} is not served, or its variables are missing"))
         reference, apply = prepared
         key = content_sha256(body.variables)
-        return await self.party.answer(request, field, key=key, reference=reference, apply=apply)
+        cost = _LIST_COST if field in _LISTS else _COST
+        if not self.points.take(cost):
+            await self.party.book.write(partial(self.party.note_beyond, field))
+            error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
+            return JSONResponse({"errors": [error], "extensions": {"cost": self.points.told(cost, spent=False)}})
+
+        def costed(db: sqlite3.Connection) -> Answer:
+            answer = apply(db)
+            return replace(answer, body={**answer.body, "extensions": {"cost": self.points.told(cost, spent=True)}})
+
+        return await self.party.answer(request, field, key=key, reference=reference, apply=costed)
 
     def _serve_order(self, variables: dict[str, Any]) -> _Work | None:
         order_id = _number(_variable(variables, "/Order/"))
@@ -103,6 +125,22 @@ class Shop:
         tracking = str((given.get("trackingInfo") or {}).get("number") or "")
         return tracking, partial(self._create, given=given)
 
+    def _serve_cancel(self, variables: dict[str, Any]) -> _Work | None:
+        name, at = self.party.name, self.party.clock()
+        order_id = _number(_variable(variables, "/Order/"))
+        return (order_id, lambda db: _data(admin.cancel(db, name, variables, at))) if order_id else None
+
+    def _serve_locations(self, variables: dict[str, Any]) -> _Work | None:
+        return "", lambda db: _data({"locations": connection([{"id": admin.LOCATION}])})
+
+    def _serve_items(self, variables: dict[str, Any]) -> _Work | None:
+        found = admin.items(str(variables.get("query", "")))
+        return "", lambda db: _data({"inventoryItems": connection(found)})
+
+    def _serve_quantities(self, variables: dict[str, Any]) -> _Work | None:
+        name, at = self.party.name, self.party.clock()
+        return "", lambda db: _data(admin.set_quantities(db, name, variables, at))
+
     # -------------------------------------------------------------- orders(query:), refund(id:)
 
     def _orders(self, db: sqlite3.Connection, since: datetime, until: datetime, after: str) -> Answer:
@@ -119,7 +157,7 @@ class Shop:
         for seq, made_at in rows:
             if not self.driver.lists(self.party.name, seq):
                 continue
-            body = self._body(seq, made_at)
+            body = self._body(db, seq, made_at)
             if iso(since) <= body["updated_at"] < iso(until):
                 found.append((f"{body['updated_at']}/{seq:09d}", body))
         rest = sorted((each for each in found if each[0] > after), key=lambda each: each[0])
@@ -131,10 +169,13 @@ class Shop:
     def _refund(self, db: sqlite3.Connection, gid: str) -> Answer:
         seq = (int(_number(gid)) - shopify_order_id(0)) // 1000
         row = db.execute("SELECT made_at FROM orders WHERE account = ? AND seq = ?", (self.party.name, seq)).fetchone()
-        return _data({"refund": refund_node(self._body(seq, row[0]), gid) if row else None})
+        return _data({"refund": refund_node(self._body(db, seq, row[0]), gid) if row else None})
 
-    def _body(self, seq: int, made_at: float) -> dict[str, Any]:
-        return shopify_order(*self.driver.stands(self.party.name, seq, made_at))
+    def _body(self, db: sqlite3.Connection, seq: int, made_at: float) -> dict[str, Any]:
+        sale, version = self.driver.stands(self.party.name, seq, made_at)
+        if admin.cancelled_at(db, self.party.name, str(shopify_order_id(seq))) is not None:
+            version = replace(version, cancelled=True, age_s=_AGE_S_MAX)
+        return shopify_order(sale, version)
 
     def _fulfilment_status(self, db: sqlite3.Connection, order_id: str) -> str:
         lines = self._fulfilment_order(db, order_id)["lineItems"]["nodes"]
@@ -152,10 +193,12 @@ class Shop:
         ).fetchone()
         if row is None:
             return _data({"order": None})
+        cancelled = admin.cancelled_at(db, account, order_id)
         order = {
             "id": f"gid://shopify/Order/{order_id}",
             "legacyResourceId": order_id,
             "name": row[0],
+            "cancelledAt": iso(moment(cancelled)) if cancelled is not None else None,
             "fulfillmentOrders": connection([self._fulfilment_order(db, order_id)]),
             "fulfillments": [_fulfilment(each) for each in fulfilments_of(db, account, order_id)],
         }
@@ -272,9 +315,7 @@ def _fulfilment(made: Fulfilment) -> dict[str, Any]:
 
 
 def _data(data: dict[str, Any]) -> Answer:
-    bucket = {"maximumAvailable": 2000.0, "currentlyAvailable": 1990, "restoreRate": 100.0}
-    cost = {"requestedQueryCost": 10, "actualQueryCost": 10, "throttleStatus": bucket}
-    return Answer(200, {"data": data, "extensions": {"cost": cost}})
+    return Answer(200, {"data": data})
 
 
 def _refused(where: str, message: str) -> Answer:

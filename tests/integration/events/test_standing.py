@@ -143,6 +143,25 @@ async def test_a_slow_endpoint_slows_no_other(
         await running
 
 
+async def test_a_notifier_that_is_stopped_sends_nothing_more_and_records_what_it_sent(
+    notifying: Notifying, listener: Listener
+) -> None:
+    identity = await notifying.subscribe(listener.url)
+    listener.gate.clear()
+    stopping = asyncio.Event()
+    running = asyncio.create_task(notifying.notifier.run(stopping))
+    (name,) = await notifying.orders(1)
+    await until(lambda: listener.heard)
+    stopping.set()
+    await until(lambda: notifying.notifier.stopping)
+    listener.gate.set()
+    await running
+    assert listener.sequences(name) == [1]
+    tries = await notifying.subscriptions.notifications(identity, 10)
+    assert [(each["status"], each["error"]) for each in tries] == [(204, "")]
+    assert (await notifying.shown(identity))["cursor"] == await notifying.feed.position_of(name, 1)
+
+
 async def test_an_endpoint_that_does_not_answer_in_time_failed(
     notifying: Notifying, listener: Listener, make_notifier: Callable[[Clock, EventSettings], Notifier]
 ) -> None:

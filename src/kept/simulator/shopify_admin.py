@@ -1,0 +1,140 @@
+"""What else the simulated shop's Admin API does: cancels, stock, and the points that its calls cost."""
+
+from __future__ import annotations
+
+import re
+import sqlite3
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from kept.simulator.confirmations import confirmed_pieces
+from kept.simulator.orders import catalogue
+
+Json = dict[str, Any]
+LOCATION = "gid://shopify/Location/1"
+_BUCKET_S = 20  # a plan's bucket holds what comes in 20 s; source: shopify.dev, "Rate limits"
+
+
+@dataclass(slots=True)
+class Points:
+    """The shop's bucket of points."""
+
+    per_s: float
+    clock: Callable[[], float]
+    _left: float = field(init=False)
+    _at: float = field(init=False)
+
+    def __post_init__(self) -> None:
+        self._left, self._at = self.per_s * _BUCKET_S, self.clock()
+
+    def take(self, cost: float) -> bool:
+        """Whether there were that many; they are gone then."""
+        now = self.clock()
+        self._left = min(self.per_s * _BUCKET_S, self._left + (now - self._at) * self.per_s)
+        self._at = now
+        if self._left < cost:
+            return False
+        self._left -= cost
+        return True
+
+    def told(self, cost: float, *, spent: bool) -> Json:
+        """The `extensions.cost` of an answer."""
+        status = {
+            "maximumAvailable": self.per_s * _BUCKET_S,
+            "currentlyAvailable": int(self._left),
+            "restoreRate": self.per_s,
+        }
+        return {"requestedQueryCost": cost, "actualQueryCost": cost if spent else None, "throttleStatus": status}
+
+
+# ------------------------------------------------------------------ cancels
+
+
+def cancelled_at(db: sqlite3.Connection, account: str, order_id: str) -> float | None:
+    """When an order was cancelled by a call, in seconds since 1970."""
+    row = db.execute(
+        "SELECT at FROM cancellations WHERE account = ? AND external_id = ?", (account, order_id)
+    ).fetchone()
+    return row[0] if row else None
+
+
+def cancel(db: sqlite3.Connection, account: str, variables: Json, at: float) -> Json:
+    """orderCancel's answer: a job, or why not."""
+    order_id = str(variables["orderId"]).rpartition("/")[2]
+    lines = db.execute(
+        "SELECT line_id, quantity FROM order_lines WHERE account = ? AND external_id = ?", (account, order_id)
+    ).fetchall()
+    if not lines:
+        return _cancel_refused("NOT_FOUND", "Order does not exist.")
+    if cancelled_at(db, account, order_id) is not None:
+        return _cancel_refused("INVALID", "Cannot cancel an order that has already been cancelled.")
+    if confirmed_pieces(db, account, order_id):
+        return _cancel_refused("INVALID", "Cannot cancel an order that has fulfillments.")
+    number: int = db.execute("SELECT coalesce(max(id), 0) + 1 FROM cancellations").fetchone()[0]
+    job = f"gid://shopify/Job/{uuid.uuid5(uuid.NAMESPACE_OID, f'{account}/{number}')}"
+    note = str(variables.get("staffNote") or "")
+    db.execute(
+        "INSERT INTO cancellations VALUES (?, ?, ?, ?, ?, ?, 1, ?, '', ?)",
+        (number, account, order_id, job, note, str(variables["reason"]), job, at),
+    )
+    db.executemany("INSERT INTO cancellation_lines VALUES (?, ?, ?)", [(number, *line) for line in lines])
+    return {"orderCancel": {"job": {"id": job, "done": False}, "orderCancelUserErrors": []}}
+
+
+def _cancel_refused(code: str, message: str) -> Json:
+    error = {"field": ["orderId"], "message": message, "code": code}
+    return {"orderCancel": {"job": None, "orderCancelUserErrors": [error]}}
+
+
+# ------------------------------------------------------------------ stock
+
+
+def items(query: str) -> list[Json]:
+    """Inventory items whose SKU the search names."""
+    wanted = set(re.findall(r"sku:'([^']*)'", query))
+    return [{"id": _item(item.sku), "sku": item.sku} for item in catalogue() if item.sku in wanted]
+
+
+def set_quantities(db: sqlite3.Connection, account: str, variables: Json, at: float) -> Json:
+    """inventorySetQuantities' answer: all rows are set, or none and why not. One key does one thing."""
+    given, key = variables["input"], str(variables["key"])
+    content = orjson.dumps(given, option=orjson.OPT_SORT_KEYS).decode()
+    before = db.execute("SELECT sha256 FROM stock_pushes WHERE account = ? AND key = ?", (account, key)).fetchone()
+    if before is not None:
+        errors = [] if before[0] == content else [_blame("IDEMPOTENCY_KEY_PARAMETER_MISMATCH", None)]
+        return {"inventorySetQuantities": {"userErrors": errors}}
+    known = {_item(item.sku): item.sku for item in catalogue()}
+    errors = []
+    for at_row, row in enumerate(given["quantities"]):
+        sku = known.get(row["inventoryItemId"])
+        held = _held(db, account, sku) if sku else None
+        if sku is None:
+            errors.append(_blame("INVALID_INVENTORY_ITEM", at_row))
+        elif row["changeFromQuantity"] is not None and row["changeFromQuantity"] != held:
+            errors.append(_blame("CHANGE_FROM_QUANTITY_STALE", at_row))
+    if not errors:
+        for row in given["quantities"]:
+            db.execute(
+                "INSERT OR REPLACE INTO offered_stock VALUES (?, ?, ?, ?)",
+                (account, LOCATION, known[row["inventoryItemId"]], row["quantity"]),
+            )
+        db.execute("INSERT INTO stock_pushes VALUES (?, ?, ?, '', ?)", (account, key, content, at))
+    return {"inventorySetQuantities": {"userErrors": errors}}
+
+
+def _held(db: sqlite3.Connection, account: str, sku: str) -> int | None:
+    row = db.execute("SELECT quantity FROM offered_stock WHERE account = ? AND sku = ?", (account, sku)).fetchone()
+    return row[0] if row else None
+
+
+def _blame(code: str, row: int | None) -> Json:
+    way = ["input"] if row is None else ["input", "quantities", str(row), "changeFromQuantity"]
+    return {"code": code, "field": way, "message": f"Simulated {code.lower()}."}
+
+
+def _item(sku: str) -> str:
+    return f"gid://shopify/InventoryItem/{int(sku.removeprefix('SKU-'))}"

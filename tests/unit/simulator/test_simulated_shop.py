@@ -1,0 +1,103 @@
+"""The simulated shop through the real connector: cancels, stock, and its points."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from kept.connectors.channels.shopify import build
+from kept.connectors.http import HttpTargets
+from kept.connectors.traffic import Shared
+from kept.engine.quotas import Quotas
+from kept.ports import (
+    CancelReason,
+    Channel,
+    ChannelCancel,
+    ChannelCancelled,
+    PermanentFault,
+    StockOffer,
+    TemporaryFault,
+)
+from kept.settings import ChannelSettings
+from kept.simulator.config import WorldConfig
+from kept.simulator.faults import Behaviour
+from kept.simulator.world import channels_running
+from tests.conformance.operations import Boundless
+
+WorldMaker = Callable[..., WorldConfig]
+
+
+@asynccontextmanager
+async def shop(kept: Any, make_world: WorldMaker, quotas: Quotas, **changes: Any) -> Any:
+    """A shop with one order, and its real connector."""
+    config = make_world(kept_url=kept.url, rate=1000, count=2, behaviour=Behaviour.calm())
+    mine = replace(config.channels["shop"], **changes)
+    config = replace(config, channels=dict(config.channels) | {"shop": mine})
+    async with channels_running(config) as ports:
+        await kept.until(lambda hooks: any(hook.account == "shop" for hook in hooks))
+        targets = HttpTargets(shared=Shared(quotas))
+        settings = ChannelSettings(
+            "shopify", f"http://127.0.0.1:{ports['shop']}", (mine.webhook_secret,), mine.token, requests_at_once=20
+        )
+        try:
+            yield build("shop", settings, targets)
+        finally:
+            await targets.aclose()
+
+
+def cancel_of(kept: Any) -> ChannelCancel:
+    order = next(json.loads(hook.body) for hook in kept.hooks if hook.account == "shop")
+    lines = dict(enumerate(order["line_items"], start=1))
+    return ChannelCancel(
+        order_ref="K-1",
+        channel_order_id=str(order["id"]),
+        reason=CancelReason.FRAUD,
+        line_ids={number: str(line["id"]) for number, line in lines.items()},
+        quantities={number: line["current_quantity"] for number, line in lines.items()},
+        whole=True,
+    )
+
+
+async def test_an_order_is_cancelled_once_and_says_so(kept: Any, make_world: WorldMaker) -> None:
+    async with shop(kept, make_world, Boundless(None)) as channel:
+        wanted = cancel_of(kept)
+        assert isinstance(channel, Channel)
+        assert channel.cancel is not None
+        assert await channel.cancel.find_cancel(wanted) is None
+        for _ in range(2):
+            assert await channel.cancel.cancel(wanted, "k") == ChannelCancelled(wanted.channel_order_id)
+        assert await channel.cancel.find_cancel(wanted) == ChannelCancelled(wanted.channel_order_id)
+        with pytest.raises(PermanentFault):
+            await channel.cancel.cancel(replace(wanted, channel_order_id="1"), "k")
+
+
+async def test_stock_is_compared_and_swapped(kept: Any, make_world: WorldMaker) -> None:
+    async with shop(kept, make_world, Boundless(None)) as channel:
+        push = channel.push_stock.push
+        assert await push([StockOffer("SKU-0001", 7), StockOffer("SKU-0002", 3)], "k1") == []
+        assert await push([StockOffer("SKU-0001", 9, 7), StockOffer("SKU-0002", 5, 4)], "k2") != []
+        (refused,) = await push([StockOffer("SKU-0001", 8, 9), StockOffer("NOTHING", 1)], "k3")
+        assert (refused.sku, refused.code) == ("NOTHING", "unknown_item")
+        assert await push([StockOffer("SKU-0001", 1, 8)], "k4") == []
+
+
+async def test_who_does_not_count_the_points_is_throttled_and_who_does_is_not(
+    kept: Any, make_world: WorldMaker
+) -> None:
+    async with shop(kept, make_world, Boundless(None), points_per_s=5.0) as channel:
+        with pytest.raises(TemporaryFault, match="Throttled"):
+            await ask_often(channel, kept)
+    async with shop(kept, make_world, Quotas(None), points_per_s=5.0) as channel:
+        with pytest.raises(TemporaryFault, match="no more calls"):
+            await ask_often(channel, kept)
+
+
+async def ask_often(channel: Channel, kept: Any) -> None:
+    assert channel.cancel is not None
+    for _ in range(12):  # 10 points each, and 100 in the bucket
+        await channel.cancel.find_cancel(cancel_of(kept))

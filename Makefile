@@ -53,7 +53,7 @@ lock: .venv/.stamp-dev ## renew requirements/*.txt from pyproject.toml
 
 clean: ## delete .venv, the demo's data and all caches
 	@if [ -d .kept ] && [ -x $(BIN)/python ]; then $(BIN)/python -m kept.embedded .kept; fi
-	@rm -rf .venv .kept .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/out
+	@rm -rf .venv .kept .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/out tests/judges/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the environment

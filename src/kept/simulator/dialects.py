@@ -19,6 +19,7 @@ from kept.simulator.payloads import (
     shopify_order_id,
 )
 from kept.simulator.signing import shopify_signature, standard_headers
+from kept.simulator.walmart_payloads import order_update, walmart_line_id, walmart_order_id
 
 _SHOPIFY_VERSION = "2026-10"
 
@@ -68,6 +69,11 @@ def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str
     }
 
 
+def _walmart_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
+    """As of a subscription whose method is HMAC; Shopify writes an HMAC of the body in the same letters."""
+    return {"content-type": "application/json", "authorization": shopify_signature(secret, row.body)}
+
+
 DIALECTS: Mapping[str, Dialect] = {
     "amazon": Dialect(
         order_id=amazon_order_id,
@@ -91,6 +97,14 @@ DIALECTS: Mapping[str, Dialect] = {
         number=lambda seq: f"#{1000 + seq}",
         body=lambda sale, version: orjson.dumps(shopify_order(sale, version)),
         headers=_shopify_headers,
+        listed=True,
+    ),
+    "walmart": Dialect(
+        order_id=walmart_order_id,
+        line_id=lambda _seq, line_no: walmart_line_id(line_no),
+        number=walmart_order_id,
+        body=lambda sale, version: orjson.dumps(order_update(sale, version)),
+        headers=_walmart_headers,
         listed=True,
     ),
 }

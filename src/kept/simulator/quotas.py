@@ -36,3 +36,8 @@ class Quotas:
         allowed = tokens >= 1
         self._left[operation] = (tokens - 1 if allowed else tokens, now_s)
         return allowed
+
+    def left(self, operation: str) -> int:
+        """Whole tokens that were left after the last call."""
+        tokens, _ = self._left.get(operation, (0.0, 0.0))
+        return int(tokens)

@@ -29,6 +29,7 @@ from kept.simulator.party import Clock, Party
 from kept.simulator.sender import Webhooks
 from kept.simulator.server import serving
 from kept.simulator.shopify import Shop
+from kept.simulator.walmart import Walmart
 
 _EVENTS_AT_ONCE = 16
 
@@ -124,8 +125,13 @@ def _amazon(account: str, book: Book, token: Secret, faults: FaultPlan, clock: C
     return Amazon(party, driver, driver.config.channels[account].speed).app()
 
 
+def _walmart(account: str, book: Book, token: Secret, faults: FaultPlan, clock: Clock, driver: Driver) -> Starlette:
+    party = Party(account, book, token, faults, clock)
+    return Walmart(party, driver, driver.config.channels[account].speed).app()
+
+
 # The API of each kind of channel; how it writes its orders is in `dialects`.
-_CHANNELS = {"amazon": _amazon, "inhouse": _inhouse, "shopify": _shopify}
+_CHANNELS = {"amazon": _amazon, "inhouse": _inhouse, "shopify": _shopify, "walmart": _walmart}
 
 
 async def _open(stack: AsyncExitStack, config: WorldConfig, party: str, schema: str) -> Book:

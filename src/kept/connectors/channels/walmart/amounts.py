@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from kept.connectors.channels.walmart.codes import CHARGES, SHIPPING_DISCOUNT, Charge
+from kept.connectors.channels.walmart.codes import CHARGES, CURRENCIES, SHIPPING_DISCOUNT, Charge, country_of
 from kept.connectors.channels.walmart.schemas import (
     ChargeBody,
     LineBody,
@@ -122,10 +122,13 @@ class Purse:
 
 
 def purse_of(order: OrderBody) -> Purse:
-    """The purse of the currency that the order's amounts name first. Raises BadMessage for an order without any."""
-    for money, where in _amounts(order):
-        if money is not None:
-            return Purse(money.currency, where)
+    """The purse of the currency that the order names first; without any amount, of the country that it goes to.
+
+    A cancelled order can come without a single amount. Raises BadMessage for one that has no country either.
+    """
+    for currency, where in _currencies(order):
+        if currency:
+            return Purse(currency, where)
     raise BadMessage("there is no amount of money in it, and so no currency", where="$.orderLines")
 
 
@@ -139,9 +142,14 @@ def given_total(order: OrderBody, purse: Purse) -> int | None:
     return None
 
 
-def _amounts(order: OrderBody) -> Iterable[tuple[Money | None, str]]:
+def _currencies(order: OrderBody) -> Iterable[tuple[str | None, str]]:
     for index, line in enumerate(lines_of(order)):
         where = f"$.orderLines[{index}]"
-        yield line.item.unit_price, f"{where}.item.unitPrice"
         for charge in charges_of(line):
-            yield charge.charge_amount, f"{where}.charges"
+            yield charge.charge_amount.currency if charge.charge_amount else None, f"{where}.charges"
+        yield line.item.unit_price.currency if line.item.unit_price else None, f"{where}.item.unitPrice"
+    summary = order.order_summary.total_amount if order.order_summary else None
+    yield summary.currency_unit if summary else None, "$.orderSummary.totalAmount"
+    yield order.order_total.currency if order.order_total else None, "$.orderTotal"
+    address = order.shipping_info.postal_address
+    yield CURRENCIES.get(country_of(address.country or "") if address else ""), "$.shippingInfo.postalAddress.country"

@@ -77,6 +77,14 @@ COUNTRIES = {
     "CHILE": "CL",
     "PRI": "PR",
 }
+# What each market sells in.
+CURRENCIES = {"US": "USD", "PR": "USD", "CA": "CAD", "MX": "MXN", "CL": "CLP"}
+
+
+def country_of(name: str) -> str:
+    """ISO 3166-1 alpha-2 of a country as an address names it; what is not in the table stays as it is."""
+    return COUNTRIES.get(name.strip().upper(), name.strip().upper())
+
 
 # Walmart cancels by itself what is not shipped so long after its ship date; an older page says eight days.
 # Source: developer.walmart.com, "Purchase order (PO) line auto-canceled event".

@@ -27,12 +27,12 @@ from kept.connectors.channels.walmart.amounts import LineAmounts, Purse, given_t
 from kept.connectors.channels.walmart.codes import (
     ACKNOWLEDGE_WITHIN,
     AUTO_CANCEL,
-    COUNTRIES,
     FULFILLED_BY_CHANNEL,
     ON_HOLD,
     SERVICE_LEVELS,
     TAX_INCLUDED,
     Pieces,
+    country_of,
 )
 from kept.connectors.channels.walmart.quantities import pieces_of, whole_number
 from kept.connectors.channels.walmart.schemas import (
@@ -339,7 +339,6 @@ def _address(address: PostalAddressBody | None, phone: str) -> Address | None:
     if address is None:
         return None
     more = (address.address2, address.address3, address.address4, address.address5, address.address6)
-    country = (address.country or "").strip().upper()
     return Address(
         name=(address.name or "").strip(),
         line1=(address.address1 or "").strip(),
@@ -347,7 +346,7 @@ def _address(address: PostalAddressBody | None, phone: str) -> Address | None:
         city=(address.city or "").strip(),
         region=(address.state or "").strip(),
         postal_code=(address.postal_code or "").strip(),
-        country=COUNTRIES.get(country, country),
+        country=country_of(address.country or ""),
         phone=phone.strip(),
     )
 

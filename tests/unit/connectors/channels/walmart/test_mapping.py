@@ -156,6 +156,14 @@ def test_a_second_currency_and_a_third_decimal_are_refused() -> None:
     assert "more than the 2 decimals of USD" in refusal(order(line("1", 1, charge("10.005"))))
 
 
+def test_a_cancelled_order_without_any_amount_is_still_understood() -> None:
+    gone = line("1", 1, statuses={"Cancelled": 1}, charges=None)
+    content = read(order(gone))
+    assert (content.cancelled, content.currency, content.total_minor) == (True, "USD", 0)
+    nowhere = order()["shippingInfo"] | {"postalAddress": None}
+    assert "no currency" in refusal(order(gone, shippingInfo=nowhere))
+
+
 def test_an_unknown_charge_type_and_a_missing_amount_are_refused() -> None:
     assert "unknown charge type 'TIP'" in refusal(order(line("1", 1, charge(10), charge(1, None, "TIP"))))
     bare = {"chargeType": "SHIPPING", "chargeName": "Shipping"}

@@ -13,6 +13,7 @@ from kept.simulator.amazon_payloads import amazon_order
 from kept.simulator.dialects import DIALECTS, MessageRow
 from kept.simulator.orders import Sale, make_sale
 from kept.simulator.payloads import Version, iso
+from kept.simulator.walmart_payloads import walmart_order
 
 _LINES = 3
 _TURNS = 3
@@ -34,6 +35,8 @@ def _message(kind: str) -> Incoming:
     dialect, version = DIALECTS[kind], Version(age_s=1)
     if kind == "amazon":
         return Incoming({}, orjson.dumps(amazon_order(_sale(), version)))
+    if kind == "walmart":
+        return Incoming({}, orjson.dumps(walmart_order(_sale(), version)))
     body = dialect.body(_sale(), version)
     row = MessageRow(1, "bench", "orders/create", "w-1", "e-1", iso(_NOW), "good", body, 0)
     return Incoming(dialect.headers("whsec_YmVuY2g=", row, 0.0) if dialect.headers else {}, body)

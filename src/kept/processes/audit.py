@@ -10,6 +10,7 @@ from pathlib import Path
 from kept.domain.lifecycle import OrderState
 from kept.simulator.audit_books import CentreBook, ChannelBook, ErpBook
 from kept.simulator.config import load_world
+from kept.simulator.dialects import DIALECTS
 from kept.store.database import Database
 from kept.store.invariants import INVARIANTS, breaches
 from kept.store.ledger_view import LedgerView, ledger_view
@@ -41,6 +42,7 @@ class Books:
     malformed: int
     confirmed: Counter[tuple[str, str]]  # (external id, channel's line id) -> pieces
     sold: Sequence[tuple[str, str, float]]  # (account, external id, seconds since 1970)
+    unacknowledged: Sequence[str]  # "account order"
     beyond_rates: Sequence[tuple[str, int]]  # (operation, calls) that a channel refused as too many
     unanswered: int = 0
 
@@ -110,6 +112,12 @@ def read_books(world: Path) -> Books:
         malformed=channels.malformed(),
         confirmed=confirmed,
         sold=channels.sold(),
+        unacknowledged=[
+            f"{name} {order}"
+            for name, channel in config.channels.items()
+            if (within_s := DIALECTS[channel.type].acknowledge_within_s) is not None
+            for order in channels.unacknowledged(name, within_s)
+        ],
         beyond_rates=channels.beyond_rates(),
         unanswered=unanswered,
     )
@@ -130,9 +138,9 @@ def compare(report: Report, ledger: LedgerView, books: Books) -> None:
     report.add("the channel was told each shipment once", _confirmed(ledger, books))
     report.add("every webhook answered 2xx is in the inbox", _accepted(ledger, books))
     report.add("every order that was sold is known", iter(_unknown(ledger, books) if report.at_rest else ()))
-    report.add(
-        "no channel was asked beyond its rates", iter([f"{name}: {count}" for name, count in books.beyond_rates])
-    )
+    report.add("every order was acknowledged in time", iter(books.unacknowledged if report.at_rest else ()))
+    beyond = [f"{operation}: {calls}" for operation, calls in books.beyond_rates]
+    report.add("no channel was asked beyond its rates", iter(beyond))
     report.add("no forged webhook was kept", iter(books.forged & {key[1] for key in ledger.orders_by_external}))
     unread = ledger.unreadable_messages
     report.add(

@@ -54,6 +54,8 @@ class Dialect:
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
     listed: bool
+    message_id: Callable[[bytes], str] | None = None  # where the body itself bears the message's id
+    acknowledge_within_s: float | None = None  # after the sale; None where nobody waits for it
 
 
 def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
@@ -106,5 +108,7 @@ DIALECTS: Mapping[str, Dialect] = {
         body=lambda sale, version: orjson.dumps(order_update(sale, version)),
         headers=_walmart_headers,
         listed=True,
+        message_id=lambda body: str(orjson.loads(body)["source"]["eventId"]),
+        acknowledge_within_s=4 * 3600.0,
     ),
 }

@@ -48,6 +48,7 @@ class ChannelSettings:
     cancel_on_request: bool = True  # grant a buyer's request to cancel the whole order while nothing has shipped
     skus_mapped: bool = False  # every SKU needs a mapping (`kept skus import`); otherwise an unmapped one is ours
     location: str = ""  # where the channel keeps the stock that we push, by its own id; empty: its only location
+    rate_factor: float = 1.0  # the vendor allows this account so many times its published rates
     push_stock_every_s: float = 0.0  # how often the channel hears what it may sell; 0: never, it counts for itself
     stock_buffer: int = 0  # pieces of each SKU that are kept back from the channel
     stock_percent: int = 100  # of what there is that the channel may sell

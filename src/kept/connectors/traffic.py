@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from http import HTTPStatus
 
@@ -19,6 +19,7 @@ from kept.connectors.circuit import Circuit, CircuitState
 from kept.engine.circuit_board import CircuitBoard, Notice
 from kept.engine.quotas import Bucket, Level, Quotas, Rate
 from kept.ports import CircuitOpen, QuotaSpent
+from kept.settings import SettingsError
 
 log = structlog.get_logger("kept.connectors")
 
@@ -37,6 +38,14 @@ class Rates:
     operations: Mapping[str, Rate] = field(default_factory=dict)
     account: Rate | None = None
     read_level: ReadLevel | None = None
+
+    def times(self, factor: float) -> Rates:
+        """The same rules for an account that the vendor allows `factor` times as much."""
+        if factor <= 0:
+            raise SettingsError(f"rate_factor = {factor:g}: it must be above 0")
+        operations = {name: replace(rate, per_s=rate.per_s * factor) for name, rate in self.operations.items()}
+        account = replace(self.account, per_s=self.account.per_s * factor) if self.account is not None else None
+        return replace(self, operations=operations, account=account)
 
     def buckets(self, target: str, operation: str) -> list[Bucket]:
         """What a call has to take from; the first bucket is the one that its answer speaks of."""

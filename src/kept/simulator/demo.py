@@ -144,11 +144,12 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
         tempo = f"\npoll_every_s = {poll_every_s}" if DIALECTS[channel.type].listed else ""
-        own = ""
+        # What a vendor's answers do not say of its rates, the account's settings must.
+        own = f"\nrate_factor = {channel.speed}" if channel.speed != 1.0 else ""
         if channel.type == "amazon":
-            own = _amazon_toml(config.host, name, channel)
+            own += _amazon_toml(config.host, name, channel)
         elif channel.type == "walmart":
-            own = f"\nclient_id = \"simulated\"\nclient_secret = '{channel.token}'"
+            own += f"\nclient_id = \"simulated\"\nclient_secret = '{channel.token}'"
         parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}{own}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():

@@ -54,6 +54,7 @@ class Dialect:
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
     listed: bool
+    cancels_late: bool = True  # the buyer can still cancel when the seller may be shipping; else it is too late for him
     message_id: Callable[[bytes], str] | None = None  # where the body itself bears the message's id
     acknowledge_within_s: float | None = None  # after the sale; None where nobody waits for it
 
@@ -108,6 +109,7 @@ DIALECTS: Mapping[str, Dialect] = {
         body=lambda sale, version: orjson.dumps(order_update(sale, version)),
         headers=_walmart_headers,
         listed=True,
+        cancels_late=False,  # from the acknowledgement on a buyer can only ask, and lines that are cancelled are closed
         message_id=lambda body: str(orjson.loads(body)["source"]["eventId"]),
         acknowledge_within_s=4 * 3600.0,
     ),

@@ -126,7 +126,11 @@ class Driver:
 
     def _drafts(self, account: str, sale: Sale) -> tuple[Draft, ...]:
         luck = Luck(self.config.seed, self.config.behaviour)
-        return script(luck, account, sale.seq, self.config.delays, free=sale.free)
+        drafts = script(luck, account, sale.seq, self.config.delays, free=sale.free)
+        if self._dialect(account).cancels_late:
+            return drafts
+        late_s = self.config.delays.cancel_late_s
+        return tuple(each for each in drafts if not (each.version.cancelled and each.after_s >= late_s))
 
     def stands(self, account: str, seq: int, made_at: float) -> tuple[Sale, Version]:
         """The order as its channel has it now, whatever webhooks were sent of it, or lost."""

@@ -22,6 +22,7 @@ from kept.engine.circuit_board import CircuitBoard, Notice
 from kept.engine.quotas import PROCESSES_ALONE, Bucket, Level, LocalQuotas, Quotas, Rate, urgency
 from kept.engine.streams import connect
 from kept.ports import AccessRefused, CircuitOpen, QuotaSpent, TemporaryFault
+from kept.settings import SettingsError
 
 FAST = Bucket("shop:orders", Rate(20.0, 5.0))
 
@@ -235,3 +236,10 @@ async def test_after_the_cool_down_one_worker_probes_and_the_others_wait_for_it(
     await one.clear("channel:shop")
     now[0] += 1
     assert [await one.wait_s("channel:shop"), await other.wait_s("channel:shop")] == [0.0, 0.0]
+
+
+def test_an_account_that_is_allowed_more_has_the_same_bursts() -> None:
+    rates = Rates({"orders": Rate(2.0, 5.0)}, account=Rate(1.0, 3.0)).times(10)
+    assert [bucket.rate for bucket in rates.buckets("shop", "orders")] == [Rate(20.0, 5.0), Rate(10.0, 3.0)]
+    with pytest.raises(SettingsError, match="rate_factor = 0"):
+        rates.times(0)

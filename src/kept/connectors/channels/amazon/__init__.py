@@ -93,7 +93,7 @@ def _api(name: str, settings: ChannelSettings, targets: HttpTargets, base_url: s
         headers=headers,
         read_refusal=faults.read_refusal,
         authorise=access.AmazonAuthorise(tokens),
-        rates=_RATES,
+        rates=_RATES.times(settings.rate_factor),
     )
     return targets.open(
         f"channel:{name}",
@@ -103,7 +103,7 @@ def _api(name: str, settings: ChannelSettings, targets: HttpTargets, base_url: s
         headers=headers,
         read_refusal=faults.read_refusal,
         authorise=access.AmazonAuthorise(tokens, AccessTokens(access.restricted_fetch(permits))),
-        rates=_RATES,
+        rates=_RATES.times(settings.rate_factor),
     )
 
 

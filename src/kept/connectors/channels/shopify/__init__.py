@@ -42,7 +42,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         headers=headers,
         authorise=authorise,
         read_refusal=read_refusal,
-        rates=RATES,
+        rates=RATES.times(settings.rate_factor),
     )
     return Channel(
         account=name,

@@ -52,7 +52,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         headers={},
         read_refusal=access.read_refusal,
         authorise=access.WalmartAuthorise(AccessTokens(access.token_fetch(office, client_id, secret))),
-        rates=RATES,
+        rates=RATES.times(settings.rate_factor),
     )
     seller = Seller(target)
     secrets = tokens(f"{setting}.webhook_secrets", settings.webhook_secrets)

@@ -10,6 +10,7 @@ from pathlib import Path
 from kept.domain.lifecycle import OrderState
 from kept.simulator.audit_books import CentreBook, ChannelBook, ErpBook
 from kept.simulator.config import load_world
+from kept.simulator.dialects import DIALECTS
 from kept.store.database import Database
 from kept.store.invariants import INVARIANTS, breaches
 from kept.store.ledger_view import LedgerView, ledger_view
@@ -104,7 +105,7 @@ def read_books(world: Path) -> Books:
         accepted_webhooks=[
             (account, order, webhook)
             for account, order, webhook, status, _ in channels.sent()
-            if status is not None and 200 <= status < 300
+            if status is not None and 200 <= status < 300 and DIALECTS[config.channels[account].type].numbers_messages
         ],
         forged=frozenset(order for order, _ in channels.forged()),
         malformed=channels.malformed(),

@@ -45,7 +45,8 @@ class Dialect:
 
     `headers(secret, row, now_s)` are a webhook's, signed now over the unchanged body; None for a kind that posts
     nothing, whose messages somebody fetches from the book (a queue) and marks as answered. `listed`: there is a call
-    that lists its orders, so that one is found even if no message tells of it.
+    that lists its orders, so that one is found even if no message tells of it. `numbers_messages`: a message carries
+    the book's own id of it, so that the receiver can be asked for it.
     """
 
     order_id: Callable[[int], str]
@@ -54,6 +55,7 @@ class Dialect:
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
     listed: bool
+    numbers_messages: bool = True
 
 
 def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
@@ -106,5 +108,6 @@ DIALECTS: Mapping[str, Dialect] = {
         body=lambda sale, version: orjson.dumps(order_update(sale, version)),
         headers=_walmart_headers,
         listed=True,
+        numbers_messages=False,  # an event's id is in its body, and the same for the same revision
     ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,10 +11,8 @@ import httpx2
 
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_centre, build_channel, build_erp
-from kept.connectors.traffic import Shared
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import Address
-from kept.engine.quotas import Bucket, Quotas
 from kept.ports import (
     Acknowledgement,
     AcknowledgeOrder,
@@ -247,14 +245,7 @@ def connect(
     vendor: Vendor, clock: Callable[[], float], hits: Callable[[httpx2.Request], bool]
 ) -> tuple[Wire, HttpTargets]:
     wire = Wire(vendor.transport(), hits)
-    return wire, HttpTargets(transport=wire, clock=clock, shared=Shared(Boundless(None)))
-
-
-class Boundless(Quotas):
-    """Quotas have tests of their own; here the clock stands still."""
-
-    async def take(self, buckets: Sequence[Bucket], cost: float = 1.0) -> float:
-        return 0.0
+    return wire, HttpTargets(transport=wire, clock=clock, shared=NO_LIMITS)
 
 
 def bench(

@@ -36,6 +36,7 @@ def unknown(*sold: tuple[str, str, float], at_rest: bool = True) -> tuple[str, .
         malformed=0,
         confirmed=Counter(),
         sold=sold,
+        unacknowledged=(),
         beyond_rates=(),
     )
     report = Report(at_rest)

@@ -42,6 +42,7 @@ class Books:
     malformed: int
     confirmed: Counter[tuple[str, str]]  # (external id, channel's line id) -> pieces
     sold: Sequence[tuple[str, str, float]]  # (account, external id, seconds since 1970)
+    unacknowledged: Sequence[str]  # "account order"
     beyond_rates: Sequence[tuple[str, int]]  # (operation, calls) that a channel refused as too many
     unanswered: int = 0
 
@@ -105,12 +106,18 @@ def read_books(world: Path) -> Books:
         accepted_webhooks=[
             (account, order, webhook)
             for account, order, webhook, status, _ in channels.sent()
-            if status is not None and 200 <= status < 300 and DIALECTS[config.channels[account].type].numbers_messages
+            if status is not None and 200 <= status < 300
         ],
         forged=frozenset(order for order, _ in channels.forged()),
         malformed=channels.malformed(),
         confirmed=confirmed,
         sold=channels.sold(),
+        unacknowledged=[
+            f"{name} {order}"
+            for name, channel in config.channels.items()
+            if (within_s := DIALECTS[channel.type].acknowledge_within_s) is not None
+            for order in channels.unacknowledged(name, within_s)
+        ],
         beyond_rates=channels.beyond_rates(),
         unanswered=unanswered,
     )
@@ -131,9 +138,9 @@ def compare(report: Report, ledger: LedgerView, books: Books) -> None:
     report.add("the channel was told each shipment once", _confirmed(ledger, books))
     report.add("every webhook answered 2xx is in the inbox", _accepted(ledger, books))
     report.add("every order that was sold is known", iter(_unknown(ledger, books) if report.at_rest else ()))
-    report.add(
-        "no channel was asked beyond its rates", iter([f"{name}: {count}" for name, count in books.beyond_rates])
-    )
+    report.add("every order was acknowledged in time", iter(books.unacknowledged if report.at_rest else ()))
+    beyond = [f"{operation}: {calls}" for operation, calls in books.beyond_rates]
+    report.add("no channel was asked beyond its rates", iter(beyond))
     report.add("no forged webhook was kept", iter(books.forged & {key[1] for key in ledger.orders_by_external}))
     unread = ledger.unreadable_messages
     report.add(

@@ -128,6 +128,15 @@ class ChannelBook(_ReadOnlyBook):
         """(account, location, sku, quantity) that a channel may sell by what it was last told."""
         return self._all("SELECT account, location, sku, quantity FROM offered_stock ORDER BY account, location, sku")
 
+    def unacknowledged(self, account: str, within_s: float) -> Sequence[str]:
+        """External ids of orders that were sold, never withdrawn, and not acknowledged in time."""
+        rows = self._connection.execute(
+            "SELECT o.external_id FROM orders o LEFT JOIN acknowledgements a USING (account, external_id)"
+            " WHERE o.account = ? AND o.cancelled = 0 AND (a.at IS NULL OR a.at > o.made_at + ?)",
+            (account, within_s),
+        ).fetchall()
+        return [order for (order,) in rows]
+
     def beyond_rates(self) -> Sequence[tuple[str, int]]:
         """(operation, calls) of calls that a channel refused because its rate was exceeded."""
         return self._all("SELECT operation, count(*) FROM calls WHERE status = 429 AND fault IS NULL GROUP BY 1")

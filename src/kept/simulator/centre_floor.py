@@ -178,7 +178,7 @@ class Floor:
         _set_state(db, reference, "shipped")
         package = {
             "sscc": sscc,
-            "carrier": "SimPost",
+            "carrier": "UPS",
             "tracking": tracking,
             "weight_g": sum(weight_g(sku) * quantity for _, sku, quantity in picked),
             "lines": [{"line_no": line, "sku": sku, "quantity": pieces} for line, sku, pieces in picked],

@@ -15,9 +15,9 @@ from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, FaultPlan
 
 # Ports of the world, in this order from `first_port` on.
-_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse", "marketplace")
+_PARTIES = ("erp", "east", "west", "europe", "shop", "inhouse", "marketplace", "market")
 # The accounts there are, by name: what kind each is.
-ACCOUNTS = {"shop": "shopify", "inhouse": "inhouse", "marketplace": "amazon"}
+ACCOUNTS = {"shop": "shopify", "inhouse": "inhouse", "marketplace": "amazon", "market": "walmart"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,11 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
     for name, channel in config.channels.items():
         where = reach(channel.port, channel.token, channel.webhook_secret)
         tempo = f"\npoll_every_s = {poll_every_s}" if DIALECTS[channel.type].listed else ""
-        own = _amazon_toml(config.host, name, channel) if channel.type == "amazon" else ""
+        own = ""
+        if channel.type == "amazon":
+            own = _amazon_toml(config.host, name, channel)
+        elif channel.type == "walmart":
+            own = f"\nclient_id = \"simulated\"\nclient_secret = '{channel.token}'"
         parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}{own}')
     parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():

@@ -45,8 +45,7 @@ class Dialect:
 
     `headers(secret, row, now_s)` are a webhook's, signed now over the unchanged body; None for a kind that posts
     nothing, whose messages somebody fetches from the book (a queue) and marks as answered. `listed`: there is a call
-    that lists its orders, so that one is found even if no message tells of it. `numbers_messages`: a message carries
-    the book's own id of it, so that the receiver can be asked for it.
+    that lists its orders, so that one is found even if no message tells of it.
     """
 
     order_id: Callable[[int], str]
@@ -55,7 +54,8 @@ class Dialect:
     body: Callable[[Sale, Version], bytes]
     headers: Callable[[str, MessageRow, float], Mapping[str, str]] | None
     listed: bool
-    numbers_messages: bool = True
+    message_id: Callable[[bytes], str] | None = None  # where the body itself bears the message's id
+    acknowledge_within_s: float | None = None  # after the sale; None where nobody waits for it
 
 
 def _shopify_headers(secret: str, row: MessageRow, _now_s: float) -> Mapping[str, str]:
@@ -108,6 +108,7 @@ DIALECTS: Mapping[str, Dialect] = {
         body=lambda sale, version: orjson.dumps(order_update(sale, version)),
         headers=_walmart_headers,
         listed=True,
-        numbers_messages=False,  # an event's id is in its body, and the same for the same revision
+        message_id=lambda body: str(orjson.loads(body)["source"]["eventId"]),
+        acknowledge_within_s=4 * 3600.0,
     ),
 }

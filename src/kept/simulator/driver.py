@@ -146,6 +146,8 @@ class Driver:
         body = _malformed(sale.seq) if draft.flavour is Flavour.MALFORMED else dialect.body(shown, draft.version)
         own = f"{self.config.seed}/{account}/{sale.seq}/{sale.placed_at}/{draft.name}"
         webhook_id = str(uuid.uuid5(uuid.NAMESPACE_URL, own))
+        if dialect.message_id is not None and draft.flavour is not Flavour.MALFORMED:
+            webhook_id = dialect.message_id(body)
         event_id = str(uuid.uuid5(uuid.NAMESPACE_URL, f"{own}/event"))
         db.execute(
             "INSERT INTO messages (seq, account, external_id, topic, webhook_id, event_id, triggered_at, flavour,"

@@ -166,13 +166,14 @@ class Walmart:
     async def list_orders(self, request: Request) -> Response:
         """getAllOrders by lastModifiedStartDate and lastModifiedEndDate, oldest change first.
 
-        The next cursor is the whole query again, with the place to go on from in `soIndex`.
+        The next cursor is the whole query again, with the last order's time and number in `poIndex`: an order that
+        changes meanwhile leaves the window, and a count of those before would then pass over another one.
         """
         asked = dict(request.query_params)
         try:
             since, until = (datetime.fromisoformat(asked[f"lastModified{name}Date"]) for name in ("Start", "End"))
             created = datetime.fromisoformat(asked["createdStartDate"])
-            size, start = int(asked.get("limit", "100")), int(asked.get("soIndex", "0"))
+            size = int(asked.get("limit", "100"))
         except (KeyError, ValueError):
             return _errors(400, "INVALID_REQUEST_PARAM.GMP_ORDER_API", "the dates are missing, or are none")
         if not 1 <= size <= _LIMIT_MAX:
@@ -180,18 +181,22 @@ class Walmart:
 
         def apply(db: sqlite3.Connection) -> Answer:
             found = self._changed(db, since, until, created) if _is_sellers(asked) else []
-            page = found[start : start + size]
+            rest = [each for each in found if each[0] > asked.get("poIndex", "")]
+            page = rest[:size]
             if not page:
                 return _not_found("orders")
             meta: Json = {"totalCount": len(found), "limit": size}
-            if len(found) > start + size:
-                further = asked | {"hasMoreElements": "true", "soIndex": str(start + size)}
+            if len(rest) > size:
+                further = asked | {"hasMoreElements": "true", "poIndex": page[-1][0]}
                 meta["nextCursor"] = "?" + urlencode(further)
-            return Answer(200, {"list": {"meta": meta, "elements": {"order": page}}})
+            return Answer(200, {"list": {"meta": meta, "elements": {"order": [order for _, order in page]}}})
 
         return await self.party.answer(request, "getAllOrders", key=str(asked), reference="", apply=apply)
 
-    def _changed(self, db: sqlite3.Connection, since: datetime, until: datetime, created: datetime) -> list[Json]:
+    def _changed(
+        self, db: sqlite3.Connection, since: datetime, until: datetime, created: datetime
+    ) -> list[tuple[str, Json]]:
+        """The orders, each after the place in the list that its time of change and its number give it."""
         rows = db.execute(
             "SELECT seq, external_id, made_at FROM orders WHERE account = :account AND (made_at >= :since"
             " OR external_id IN (SELECT external_id FROM acknowledgements WHERE account = :account AND at >= :since)"
@@ -205,8 +210,9 @@ class Walmart:
             at = modified_at(sale, version, told)
             listed = not version.pending and self.driver.lists(self.party.name, seq)
             if listed and since <= at < until and sale.placed_at >= created:
-                found.append((at, seq, walmart_order(sale, version, told)))
-        return [order for _, _, order in sorted(found, key=lambda each: each[:2])]
+                place = f"{at.timestamp() * 1000:015.0f}.{seq:09d}"
+                found.append((place, walmart_order(sale, version, told)))
+        return sorted(found, key=lambda each: each[0])
 
     async def get_order(self, request: Request) -> Response:
         return await self._answer(request, "getAnOrder", lambda _db, _order_id: None)

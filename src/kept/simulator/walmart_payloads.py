@@ -131,7 +131,7 @@ def _line(sale: Sale, line: SaleLine, version: Version, told: Told, at_ms: int) 
     return {
         "lineNumber": number,
         "item": {"productName": line.item.title, "sku": line.item.sku},
-        "charges": {"charge": _charges(sale, line) if gone < line.quantity else [nothing]},
+        "charges": {"charge": _charges(sale, line, line.quantity - gone) if gone < line.quantity else [nothing]},
         "orderLineQuantity": {"unitOfMeasurement": "EACH", "amount": str(line.quantity)},
         "statusDate": at_ms,
         "orderLineStatuses": {"orderLineStatus": statuses},
@@ -144,13 +144,13 @@ def _open(line: SaleLine, version: Version, told: Told) -> int:
     return 0 if version.cancelled else line.wanted - shipped - told.cancelled.get(number, 0)
 
 
-def _charges(sale: Sale, line: SaleLine) -> list[Json]:
-    """What was charged for the wanted pieces; the first line has the shipping."""
-    contained, shipping_contained = (line.tax_minor, sale.shipping_tax_minor) if sale.tax_included else (0, 0)
-    goods = line.unit_price_minor * line.wanted - contained
-    charges = [_charge("PRODUCT", "ItemPrice", goods, line.tax_minor, sale.currency)]
-    if line.discount_minor:
-        charges.append(_charge("PRODUCT", "SubscriptionDiscount", -line.discount_minor, 0, sale.currency))
+def _charges(sale: Sale, line: SaleLine, pieces: int) -> list[Json]:
+    """What is charged for `pieces`, those not cancelled; the first line has the shipping."""
+    tax, discount = (minor * pieces // line.wanted for minor in (line.tax_minor, line.discount_minor))
+    contained, shipping_contained = (tax, sale.shipping_tax_minor) if sale.tax_included else (0, 0)
+    charges = [_charge("PRODUCT", "ItemPrice", line.unit_price_minor * pieces - contained, tax, sale.currency)]
+    if discount:
+        charges.append(_charge("PRODUCT", "SubscriptionDiscount", -discount, 0, sale.currency))
     shipping = sale.shipping_minor - sale.shipping_discount_minor - shipping_contained
     if line.line_no == sale.lines[0].line_no and (shipping or sale.shipping_tax_minor):
         charges.append(_charge("SHIPPING", "Shipping", shipping, sale.shipping_tax_minor, sale.currency))

@@ -27,20 +27,20 @@ from kept.settings import ChannelSettings
 from kept.simulator.config import WorldConfig
 from kept.simulator.faults import Behaviour
 from kept.simulator.world import channels_running
-from tests.conformance.operations import Boundless
+from tests.conformance.wire import NO_LIMITS
 
 WorldMaker = Callable[..., WorldConfig]
 
 
 @asynccontextmanager
-async def shop(kept: Any, make_world: WorldMaker, quotas: Quotas, **changes: Any) -> Any:
+async def shop(kept: Any, make_world: WorldMaker, shared: Shared, **changes: Any) -> Any:
     """A shop with one order, and its real connector."""
     config = make_world(kept_url=kept.url, rate=1000, count=2, behaviour=Behaviour.calm())
     mine = replace(config.channels["shop"], **changes)
     config = replace(config, channels=dict(config.channels) | {"shop": mine})
     async with channels_running(config) as ports:
         await kept.until(lambda hooks: any(hook.account == "shop" for hook in hooks))
-        targets = HttpTargets(shared=Shared(quotas))
+        targets = HttpTargets(shared=shared)
         settings = ChannelSettings(
             "shopify", f"http://127.0.0.1:{ports['shop']}", (mine.webhook_secret,), mine.token, requests_at_once=20
         )
@@ -64,7 +64,7 @@ def cancel_of(kept: Any) -> ChannelCancel:
 
 
 async def test_an_order_is_cancelled_once_and_says_so(kept: Any, make_world: WorldMaker) -> None:
-    async with shop(kept, make_world, Boundless(None)) as channel:
+    async with shop(kept, make_world, NO_LIMITS) as channel:
         wanted = cancel_of(kept)
         assert isinstance(channel, Channel)
         assert channel.cancel is not None
@@ -77,7 +77,7 @@ async def test_an_order_is_cancelled_once_and_says_so(kept: Any, make_world: Wor
 
 
 async def test_stock_is_compared_and_swapped(kept: Any, make_world: WorldMaker) -> None:
-    async with shop(kept, make_world, Boundless(None)) as channel:
+    async with shop(kept, make_world, NO_LIMITS) as channel:
         push = channel.push_stock.push
         assert await push([StockOffer("SKU-0001", 7), StockOffer("SKU-0002", 3)], "k1") == []
         assert await push([StockOffer("SKU-0001", 9, 7), StockOffer("SKU-0002", 5, 4)], "k2") != []
@@ -89,10 +89,10 @@ async def test_stock_is_compared_and_swapped(kept: Any, make_world: WorldMaker) 
 async def test_who_does_not_count_the_points_is_throttled_and_who_does_is_not(
     kept: Any, make_world: WorldMaker
 ) -> None:
-    async with shop(kept, make_world, Boundless(None), points_per_s=5.0) as channel:
+    async with shop(kept, make_world, NO_LIMITS, points_per_s=5.0) as channel:
         with pytest.raises(TemporaryFault, match="Throttled"):
             await ask_often(channel, kept)
-    async with shop(kept, make_world, Quotas(None), points_per_s=5.0) as channel:
+    async with shop(kept, make_world, Shared(Quotas(None)), points_per_s=5.0) as channel:
         with pytest.raises(TemporaryFault, match="no more calls"):
             await ask_often(channel, kept)
 

@@ -215,6 +215,40 @@ async def test_every_order_is_listed_over_all_pages(start: Start, monkeypatch: p
     assert sorted(order.external_id for order in found) == sorted(ids)
 
 
+async def test_an_order_that_changes_between_two_pages_hides_no_other(
+    start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("kept.connectors.channels.walmart.poll.LIMIT", 10)
+    async with start(count=25) as selling:
+        await selling.sold(25)
+        assert selling.channel.poll is not None
+        now, cursor, found = datetime.now(UTC), "", set[str]()
+        for _ in range(20):
+            page = await selling.channel.poll.changed(now - timedelta(hours=1), now, cursor)
+            orders = [read(orjson.loads(each.body)) for each in page.orders]
+            found.update(order.external_id for order in orders)
+            for order in orders[:3]:
+                await selling.acknowledge(order)
+            cursor = page.next_cursor
+            if not cursor:
+                break
+        assert len(found) == 25
+
+
+def test_a_cancelled_piece_leaves_the_price_of_the_others() -> None:
+    changed = 0
+    for seq in range(100):
+        sale = make_sale(seed=7, seq=seq, now=NOW)
+        line = sale.lines[0]
+        if line.wanted < 2 or line.discount_minor or sale.tax_included:
+            continue
+        order = read(walmart_order(sale, Version(age_s=1), Told(cancelled={"1": 1}, at=NOW)))
+        left = order.lines[0]
+        assert (left.quantity, left.unit_price_minor) == (line.wanted - 1, line.unit_price_minor)
+        changed += 1
+    assert changed > 0
+
+
 async def test_the_book_remembers_when_an_order_was_acknowledged(start: Start) -> None:
     async with start(count=1) as selling:
         (order,) = await selling.sold(1)

@@ -11,11 +11,10 @@ from kept.connectors.channels.shopify import build
 from kept.connectors.channels.shopify.codes import GRAPHQL_ERRORS, HTTP_ERRORS
 from kept.connectors.http import HttpTargets
 from kept.connectors.meanings import Meaning
-from kept.connectors.traffic import Shared
 from kept.ports import AccessRefused, Fault, PermanentFault, TemporaryFault
 from kept.settings import ChannelSettings
-from tests.conformance.operations import WHOLE_CANCEL, Boundless
-from tests.conformance.wire import answer
+from tests.conformance.operations import WHOLE_CANCEL
+from tests.conformance.wire import NO_LIMITS, answer
 
 
 class Shop:
@@ -46,7 +45,7 @@ def shop(monkeypatch: pytest.MonkeyPatch) -> Shop:
 
 
 async def ask(shop: Shop, times: int = 1) -> None:
-    targets = HttpTargets(transport=httpx2.MockTransport(shop.handle), shared=Shared(Boundless(None)))
+    targets = HttpTargets(transport=httpx2.MockTransport(shop.handle), shared=NO_LIMITS)
     settings = ChannelSettings(
         "shopify",
         "http://shop.test",

@@ -13,11 +13,9 @@ import pytest
 from kept.connectors.channels.shopify.codes import STOCK_ERRORS, STOCK_REFUSALS
 from kept.connectors.channels.shopify.stock import ShopifyStock, search
 from kept.connectors.http import HttpTarget
-from kept.connectors.traffic import Shared
 from kept.ports import PermanentFault, StockOffer, TemporaryFault
-from tests.conformance.operations import Boundless
 from tests.conformance.vendors import page
-from tests.conformance.wire import answer
+from tests.conformance.wire import NO_LIMITS, answer
 
 Json = dict[str, Any]
 A, B, C = "gid://shopify/InventoryItem/1", "gid://shopify/InventoryItem/2", "gid://shopify/InventoryItem/3"
@@ -41,7 +39,7 @@ class StockingShop:
             timeout_s=5,
             requests_at_once=2,
             headers={},
-            shared=Shared(Boundless(None)),
+            shared=NO_LIMITS,
             transport=httpx2.MockTransport(self.handle),
         )
         return ShopifyStock(target, location)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime
+from typing import Any
 
 import orjson
 
@@ -20,6 +22,9 @@ _TURNS = 3
 _TURN_S = 1.0
 _NOW = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 
+# What an order is fetched as, of channels whose messages only name it.
+_FETCHED: dict[str, Callable[[Sale, Version], dict[str, Any]]] = {"amazon": amazon_order, "walmart": walmart_order}
+
 
 def normalisations_per_s() -> dict[str, float]:
     """The best of some turns for each kind of channel, as `normalise_per_s_KIND`: noise only ever slows down."""
@@ -33,10 +38,8 @@ def normalisations_per_s() -> dict[str, float]:
 def _message(kind: str) -> Incoming:
     """An order as it is read: the webhook that carries it, or what is fetched for the notification that names it."""
     dialect, version = DIALECTS[kind], Version(age_s=1)
-    if kind == "amazon":
-        return Incoming({}, orjson.dumps(amazon_order(_sale(), version)))
-    if kind == "walmart":
-        return Incoming({}, orjson.dumps(walmart_order(_sale(), version)))
+    if kind in _FETCHED:
+        return Incoming({}, orjson.dumps(_FETCHED[kind](_sale(), version)))
     body = dialect.body(_sale(), version)
     row = MessageRow(1, "bench", "orders/create", "w-1", "e-1", iso(_NOW), "good", body, 0)
     return Incoming(dialect.headers("whsec_YmVuY2g=", row, 0.0) if dialect.headers else {}, body)

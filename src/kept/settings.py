@@ -64,6 +64,7 @@ class ChannelSettings:
     api: str = ""  # which of the vendor's order APIs is polled, where there are several; empty: the newest
     webhook_method: str = "hmac"  # how the vendor's webhooks prove who sends them, where that is chosen: hmac or basic
     webhook_header: str = ""  # the header that carries the proof, where that is chosen; empty: the vendor's usual one
+    tracking_url: str = ""  # tracks parcels of carriers that the vendor does not list; {tracking}: the number
     intake_tokens: tuple[str, ...] = ()  # bearer tokens with which the account may post orders; several, for rotation
     drop_folder: str = ""  # an absolute path; files of orders put there are taken by the poller; empty: none
 

@@ -291,7 +291,7 @@ class Walmart:
         for line in lines:
             for status in line["orderLineStatuses"]["orderLineStatus"]:
                 tracking = status["trackingInfo"]
-                package = by_tracking.setdefault((tracking["trackingNumber"], tracking["carrierName"]["carrier"]), {})
+                package = by_tracking.setdefault((tracking["trackingNumber"], _carrier(tracking)), {})
                 number = line["lineNumber"]
                 package[number] = package.get(number, 0) + int(status["statusQuantity"]["amount"])
         _within(open_pieces(sale, version, told), by_tracking.values())
@@ -346,6 +346,14 @@ def _within(left: dict[str, int], asked: Iterable[Mapping[str, int]]) -> None:
             left[number] = left.get(number, 0) - quantity
             if quantity < 1 or left[number] < 0:
                 raise Refused(_invalid(f"line {number} is not open for {quantity} pieces"))
+
+
+def _carrier(tracking: Json) -> str:
+    """Raises Refused (400) for a carrier that is not listed, without its tracking address."""
+    named = tracking["carrierName"]
+    if "carrier" not in named and not tracking.get("trackingURL"):
+        raise Refused(_invalid("trackingURL is mandatory with otherCarrier"))
+    return str(named.get("carrier") or named["otherCarrier"])
 
 
 def _is_sellers(asked: dict[str, str]) -> bool:

@@ -63,7 +63,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         ),
         identify=identify,
         normalise=normalise,
-        confirm=WalmartConfirm(seller),
+        confirm=WalmartConfirm(seller, settings.tracking_url),
         poll=WalmartPoll(target),
         fetch=WalmartFetch(target),
         acknowledge=WalmartAcknowledge(seller),

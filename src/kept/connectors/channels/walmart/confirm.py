@@ -9,10 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
+from urllib.parse import quote
 
 from kept.connectors.channels.walmart.client import Seller
 from kept.connectors.channels.walmart.codes import CARRIERS, METHOD_CODES, SHIPPED
 from kept.connectors.channels.walmart.quantities import Standing
+from kept.domain.events import Package
 from kept.ports import ChannelShipment, Confirmation, PermanentFault
 
 _SELLER_ORDER_ID_CHARS_MAX = 30  # us_orders.json, ShippingLineType
@@ -22,12 +24,17 @@ Shipped = dict[tuple[str, str], int]
 
 
 class WalmartConfirm:
-    """`kept.ports.ConfirmShipment`. Raises the faults of `HttpTarget.call`."""
+    """`kept.ports.ConfirmShipment`. Raises the faults of `HttpTarget.call`.
+
+    `tracking_url` is where parcels of carriers that Walmart does not list are tracked, with {tracking} for the
+    number; empty: they can't be told.
+    """
 
     honours_key = False
 
-    def __init__(self, seller: Seller) -> None:
+    def __init__(self, seller: Seller, tracking_url: str = "") -> None:
         self._seller = seller
+        self._tracking_url = tracking_url
 
     async def confirm(self, confirmation: Confirmation, key: str) -> ChannelShipment:
         """Ship what is not yet marked so; with nothing left, nothing is sent."""
@@ -37,7 +44,7 @@ class WalmartConfirm:
         standing = await self._seller.known(confirmation.channel_order_id)
         left = left_pieces(wanted, standing)
         if left:
-            body = shipment_body(confirmation, left, standing)
+            body = shipment_body(confirmation, left, standing, self._tracking_url)
             await self._seller.change(confirmation.channel_order_id, "shipping", "shippingUpdates", body, key)
         return _shipment(wanted)
 
@@ -83,9 +90,12 @@ def left_pieces(wanted: Shipped, standing: Standing) -> Shipped:
     return left
 
 
-def shipment_body(confirmation: Confirmation, left: Shipped, standing: Standing) -> dict[str, Any]:
-    """The request of shippingUpdates: one status a line and package. Raises PermanentFault for an unknown carrier."""
-    carriers = {package.tracking: _carrier(confirmation, package.carrier) for package in confirmation.packages}
+def shipment_body(
+    confirmation: Confirmation, left: Shipped, standing: Standing, tracking_url: str = ""
+) -> dict[str, Any]:
+    """The request of shippingUpdates: one status a line and package. Raises PermanentFault for a carrier that Walmart
+    does not list, without a `tracking_url`."""
+    carriers = {package.tracking: _carrier(confirmation, package, tracking_url) for package in confirmation.packages}
     method = standing.method_code if standing.method_code in METHOD_CODES else METHOD_CODES[0]
     statuses: dict[str, list[dict[str, Any]]] = {}
     for (number, tracking), quantity in left.items():
@@ -95,9 +105,9 @@ def shipment_body(confirmation: Confirmation, left: Shipped, standing: Standing)
                 "statusQuantity": {"unitOfMeasurement": "EACH", "amount": str(quantity)},
                 "trackingInfo": {
                     "shipDateTime": _milliseconds(confirmation.shipped_at),
-                    "carrierName": {"carrier": carriers[tracking]},
                     "methodCode": method,
                     "trackingNumber": tracking,
+                    **carriers[tracking],
                 },
             }
         )
@@ -118,16 +128,19 @@ def _line(
     }
 
 
-def _carrier(confirmation: Confirmation, carrier: str) -> str:
-    name = CARRIERS.get("".join(carrier.upper().replace("-", "").split()))
-    if name is None:
-        raise PermanentFault(
-            f"{confirmation.fulfilment_ref}: Walmart's name of the carrier {carrier[:40]!r} is not known; of a carrier "
-            "that it does not list it demands a tracking address. Add it to the table of carriers, or mark the "
-            "shipment in Seller Center",
-            code="carrier_unknown",
-        )
-    return name
+def _carrier(confirmation: Confirmation, package: Package, tracking_url: str) -> dict[str, Any]:
+    """Who carries a package, as TrackingInfoType says it: of a carrier that is not listed the address is demanded."""
+    name = CARRIERS.get("".join(package.carrier.upper().replace("-", "").split()))
+    if name is not None:
+        return {"carrierName": {"carrier": name}}
+    if package.carrier and tracking_url:
+        url = tracking_url.replace("{tracking}", quote(package.tracking, safe=""))
+        return {"carrierName": {"otherCarrier": package.carrier}, "trackingURL": url}
+    raise PermanentFault(
+        f"{confirmation.fulfilment_ref}: Walmart does not list the carrier {package.carrier[:40]!r}, and demands a "
+        "tracking address for it: set the account's tracking_url, then replay",
+        code="carrier_unknown",
+    )
 
 
 def _shipment(wanted: Shipped) -> ChannelShipment:

@@ -157,6 +157,18 @@ async def test_what_walmart_would_not_take_is_said_before_it_is_asked(package: P
     assert vendor.bodies == []
 
 
+async def test_a_carrier_that_walmart_does_not_list_goes_with_its_tracking_address() -> None:
+    vendor = FakeWalmart()
+    port = seller(vendor, tracking_url="https://track.example.com/?n={tracking}").confirm
+    assert port is not None
+    await port.confirm(confirmation(replace(FIRST, carrier="Pigeon Post", tracking="P 1")), KEY)
+    body = vendor.bodies[0][1]
+    assert problems("us_orders", "OrderShipment", body) == []
+    told = body["orderShipment"]["orderLines"]["orderLine"][0]["orderLineStatuses"]["orderLineStatus"][0]
+    assert told["trackingInfo"]["carrierName"] == {"otherCarrier": "Pigeon Post"}
+    assert told["trackingInfo"]["trackingURL"] == "https://track.example.com/?n=P%201"
+
+
 async def test_nothing_shipped_is_nothing_told() -> None:
     vendor = FakeWalmart()
     assert await confirm(vendor) == ""

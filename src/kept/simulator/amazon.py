@@ -44,6 +44,7 @@ _TOKEN_LIFE_S = 3600
 _AGE_MIN_S = 120  # of the end of a search
 _DOCUMENTS_MAX = 1000  # uploaded and not yet used
 # A sale's own times lie from 20 s before it was made on: see `make_sale`.
+_CHANGES_WITHIN_S = 86_400.0  # no order of this world changes later
 _MADE_AFTER_PLACED_S = 20
 
 
@@ -150,7 +151,10 @@ class Amazon:
     # -------------------------------------------------------------- orders
 
     async def search(self, request: Request) -> Response:
-        """searchOrders by lastUpdatedAfter and lastUpdatedBefore, oldest change first. The token is an offset."""
+        """searchOrders by lastUpdatedAfter and lastUpdatedBefore, oldest change first.
+
+        The token is the last order's time and id: an order that changes between two pages moves no other one.
+        """
         asked = request.query_params
         try:
             since, until = (datetime.fromisoformat(asked[f"lastUpdated{name}"]) for name in ("After", "Before"))
@@ -158,21 +162,22 @@ class Amazon:
             return _errors(400, "InvalidInput", "lastUpdatedAfter and lastUpdatedBefore are needed, as times")
         if until.timestamp() > self.party.clock() - _AGE_MIN_S:
             return _errors(400, "InvalidInput", "lastUpdatedBefore must be at least two minutes before now")
-        size, start = int(asked.get("maxResultsPerPage", "100")), int(asked.get("paginationToken", "0"))
+        size, after = int(asked.get("maxResultsPerPage", "100")), asked.get("paginationToken", "")
 
         def apply(db: sqlite3.Connection) -> Answer:
             found = sorted(
-                self._changed(db, since, until), key=lambda order: (order["lastUpdatedTime"], order["orderId"])
+                ((_place(order), order) for order in self._changed(db, since, until)), key=lambda each: each[0]
             )
-            more = {"pagination": {"nextToken": str(start + size)}} if len(found) > start + size else {}
-            return Answer(200, {"orders": found[start : start + size], **more})
+            rest = [(place, order) for place, order in found if place > after]
+            more = {"pagination": {"nextToken": rest[size - 1][0]}} if len(rest) > size else {}
+            return Answer(200, {"orders": [order for _, order in rest[:size]], **more})
 
         return await self.party.answer(request, "searchOrders", key=str(asked), reference="", apply=apply)
 
     def _changed(self, db: sqlite3.Connection, since: datetime, until: datetime) -> list[Json]:
         rows = db.execute(
-            "SELECT seq, external_id, made_at FROM orders WHERE account = ? AND made_at < ?",
-            (self.party.name, until.timestamp() + _MADE_AFTER_PLACED_S + 1),
+            "SELECT seq, external_id, made_at FROM orders WHERE account = ? AND made_at >= ? AND made_at < ?",
+            (self.party.name, since.timestamp() - _CHANGES_WITHIN_S, until.timestamp() + _MADE_AFTER_PLACED_S + 1),
         ).fetchall()
         listed = [self._order(db, *row) for row in rows if self.driver.lists(self.party.name, row[0])]
         return [order for order in listed if since <= datetime.fromisoformat(order["lastUpdatedTime"]) <= until]
@@ -365,3 +370,7 @@ def _not_found(order_id: str) -> Answer:
 
 def _errors(status: int, code: str, message: str, details: str = "") -> Response:
     return to_response(_refusal(message, status, code, details))
+
+
+def _place(order: Json) -> str:
+    return f"{order['lastUpdatedTime']}/{order['orderId']}"

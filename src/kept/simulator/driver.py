@@ -69,13 +69,14 @@ class Driver:
                 wanted = min(wanted, self.config.count)
             fresh = range(made + 1, min(wanted, made + _ORDERS_AT_ONCE_MAX) + 1)
             if fresh:
-                await self.book.write(partial(self._make_all, fresh))
+                await self.book.write(partial(self.sell, fresh))
                 made = fresh[-1]
             if self.config.count and made >= self.config.count:
                 return
             await pause(stop, _PRODUCE_POLL_S)
 
-    def _make_all(self, seqs: range, db: sqlite3.Connection) -> None:
+    def sell(self, seqs: range, db: sqlite3.Connection) -> None:
+        """Store these orders, and all that will be said of them."""
         for seq in seqs:
             self._make(db, seq)
 

@@ -101,11 +101,11 @@ async def channels_running(config: WorldConfig, clock: Clock = time.time) -> Asy
         driver = Driver(config, book, _webhooks(stack, config, config.webhooks_at_once), clock)
         ports = {}
         for account, mine in config.channels.items():
-            if mine.type not in _CHANNELS:
-                known = ", ".join(sorted(_CHANNELS))
+            if mine.type not in CHANNEL_APPS:
+                known = ", ".join(sorted(CHANNEL_APPS))
                 raise ValueError(f"channel {account!r} has the type {mine.type!r}; there are {known}")
             token = resolve_secret(mine.token)
-            app = _CHANNELS[mine.type](account, book, token, config.faults, clock, driver)
+            app = CHANNEL_APPS[mine.type](account, book, token, config.faults, clock, driver)
             ports[account] = await stack.enter_async_context(serving(app, config.host, mine.port))
         await stack.enter_async_context(_working(driver.run))
         yield ports
@@ -131,7 +131,7 @@ def _walmart(account: str, book: Book, token: Secret, faults: FaultPlan, clock: 
 
 
 # The API of each kind of channel; how it writes its orders is in `dialects`.
-_CHANNELS = {"amazon": _amazon, "inhouse": _inhouse, "shopify": _shopify, "walmart": _walmart}
+CHANNEL_APPS = {"amazon": _amazon, "inhouse": _inhouse, "shopify": _shopify, "walmart": _walmart}
 
 
 async def _open(stack: AsyncExitStack, config: WorldConfig, party: str, schema: str) -> Book:

@@ -26,6 +26,8 @@ log = structlog.get_logger("kept.connectors")
 # A token that is due sooner is waited for where we stand; to settle and come back costs more.
 _SHORT_WAIT_S = 0.25
 _SHORT_WAITS_MAX = 4
+# We take less than we may: calls that left apart arrive together, and the vendor counts what arrives.
+_OF_RATE, _OF_BURST = 0.95, 0.8
 
 # What an answer says of its operation's bucket; None if nothing. Given the headers and the time of day.
 ReadLevel = Callable[[Mapping[str, str], datetime], Level | None]
@@ -50,8 +52,8 @@ class Rates:
     def buckets(self, target: str, operation: str) -> list[Bucket]:
         """What a call has to take from; the first bucket is the one that its answer speaks of."""
         rate = self.operations.get(operation)
-        own = [Bucket(f"{target}:{operation}", rate)] if rate is not None else []
-        return [*own, Bucket(target, self.account)] if self.account is not None else own
+        own = [Bucket(f"{target}:{operation}", _with_room(rate))] if rate is not None else []
+        return [*own, Bucket(target, _with_room(self.account))] if self.account is not None else own
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,13 +109,13 @@ class Traffic:
         assert self._rates is not None
         level = self._rates.read_level(headers, now) if self._rates.read_level is not None else None
         if level is not None:
-            await self._shared.quotas.heed(buckets[0], level)
+            await self._shared.quotas.heed(buckets[0], _said(level))
 
     async def heed(self, operation: str, level: Level) -> None:
         """What an answer's body says of the quota, where the vendor tells it there."""
         buckets = self._rates.buckets(self._target, operation) if self._rates is not None else []
         for bucket in buckets[:1]:
-            await self._shared.quotas.heed(bucket, level)
+            await self._shared.quotas.heed(bucket, _said(level))
 
     async def settled(self, before: CircuitState) -> None:
         """A call ended: tell the others if the circuit opened by it, or closed."""
@@ -143,3 +145,16 @@ class Traffic:
         now = self._now()
         notice = Notice(self._target, now + self._circuit.open_for_s, now, reason[:200], access_refused)
         await board.post(notice)
+
+
+def _with_room(rate: Rate) -> Rate:
+    return Rate(rate.per_s * _OF_RATE, max(1.0, rate.burst * _OF_BURST))
+
+
+def _said(level: Level) -> Level:
+    """A vendor's own rate and burst, with the same room."""
+    return replace(
+        level,
+        per_s=level.per_s * _OF_RATE if level.per_s else None,
+        burst=max(1.0, level.burst * _OF_BURST) if level.burst else None,
+    )

@@ -238,8 +238,8 @@ async def test_after_the_cool_down_one_worker_probes_and_the_others_wait_for_it(
     assert [await one.wait_s("channel:shop"), await other.wait_s("channel:shop")] == [0.0, 0.0]
 
 
-def test_an_account_that_is_allowed_more_has_the_same_bursts() -> None:
-    rates = Rates({"orders": Rate(2.0, 5.0)}, account=Rate(1.0, 3.0)).times(10)
-    assert [bucket.rate for bucket in rates.buckets("shop", "orders")] == [Rate(20.0, 5.0), Rate(10.0, 3.0)]
+def test_an_account_that_is_allowed_more_has_the_same_bursts_and_we_leave_room() -> None:
+    rates = Rates({"orders": Rate(2.0, 5.0)}, account=Rate(1.0, 1.0)).times(10)
+    assert [bucket.rate for bucket in rates.buckets("shop", "orders")] == [Rate(19.0, 4.0), Rate(9.5, 1.0)]
     with pytest.raises(SettingsError, match="rate_factor = 0"):
         rates.times(0)

@@ -108,6 +108,7 @@ def instant_parties(deliver: Deliver, **others: Any) -> Ports:
         erp=erp.port(),
         items=CachedItems(erp),
         mapped_accounts=frozenset(),
+        cancel_on_request=frozenset(),
         routing=RoutingPolicy("bench", profiles(), parts_max=3),
         labels=LabelPolicy("0614141", 0),
         **others,

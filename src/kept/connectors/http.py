@@ -204,23 +204,27 @@ class HttpTarget:
         reply = _Reply()
         begun, at = self._clock(), self._now()
         error, asked = "", True
+        before = self.circuit.state
         try:
             await self.traffic.admit(request.operation, request.cost)
             await self._take_place()
-            before = self.circuit.state
             try:
                 await self._ask_as_ourselves(request, reply)
             finally:
                 self._places.release()
-                await self.traffic.settled(before)
                 if reply.status is not None:
                     await self.traffic.answered(request.operation, reply.status, reply.headers, self._now())
-            return read(reply)
+            answer = read(reply)
+            await self.traffic.settled(before)
+            return answer
         except (Fault, asyncio.CancelledError) as fault:
             error = str(fault)[:_ERROR_CHARS_MAX] or "cancelled by us"
             asked = not isinstance(fault, NotAsked)
+            # What the others are told waits for the answer's meaning: a refused probe must not look like success.
             if isinstance(fault, AccessRefused):
                 await self.traffic.access_refused(error, whole_account=fault.whole_account)
+            elif asked:
+                await self.traffic.settled(before)
             raise
         finally:
             if asked:  # what was never sent is no call; in an outage there are thousands of them

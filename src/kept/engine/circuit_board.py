@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 
 import orjson
 from redis.asyncio import Redis
@@ -58,7 +58,10 @@ class CircuitBoard:
         return 0.0 if probing else _READ_EVERY_S
 
     async def post(self, notice: Notice) -> None:
-        """Tell the others."""
+        """Tell the others. Of a target that is on the board already, `since` stays."""
+        _, known = self._read.get(notice.target, (0.0, None))
+        if known is not None:
+            notice = replace(notice, since=known.since)
         keep_s = max(0.0, notice.until - self._now()) + _PROBING_S
         self._read[notice.target] = (self._now(), notice)
         try:

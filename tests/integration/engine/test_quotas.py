@@ -226,6 +226,45 @@ async def test_one_worker_that_is_refused_tells_the_others_and_one_probe_ends_it
         await redis.aclose()
 
 
+async def test_a_probe_that_is_refused_again_never_takes_the_notice_down(redis: Redis, redis_url: str) -> None:
+    vendor, now = Vendor(), [time.time()]
+    vendor.refusing = True
+    board = Watched(redis, lambda: now[0])
+    clock = [0.0]
+    target = HttpTarget(
+        "channel:shop",
+        "http://shop.test",
+        timeout_s=5,
+        requests_at_once=20,
+        headers={},
+        shared=Shared(Quotas(None), board),
+        clock=lambda: clock[0],
+        transport=httpx2.MockTransport(vendor.handle),
+    )
+    for _ in range(3):
+        with pytest.raises(AccessRefused):
+            await ask(target)
+        now[0] += LOCKED_OUT_S + 1
+        clock[0] += LOCKED_OUT_S + 1
+    assert board.cleared == 0
+    (notice,) = await CircuitBoard(redis).notices()
+    assert notice.since == pytest.approx(now[0] - 3 * (LOCKED_OUT_S + 1), abs=30)
+    vendor.refusing = False
+    assert await ask(target) == {}
+    assert board.cleared == 1
+    await target.aclose()
+
+
+class Watched(CircuitBoard):
+    """Counts how often a notice is taken down."""
+
+    cleared = 0
+
+    async def clear(self, target: str) -> None:
+        self.cleared += 1
+        await super().clear(target)
+
+
 async def test_after_the_cool_down_one_worker_probes_and_the_others_wait_for_it(redis: Redis) -> None:
     now = [1_700_000_000.0]
     one, other = CircuitBoard(redis, lambda: now[0]), CircuitBoard(redis, lambda: now[0])

@@ -372,7 +372,7 @@ class ItemCheck:
 
 @dataclass(frozen=True, slots=True)
 class SalesOrderLine:
-    """One line of a sales order; amounts are for the whole quantity, in minor units."""
+    """One line of a sales order, in minor units: `unit_price` of one piece, the rest of the whole quantity."""
 
     line_no: int
     sku: str
@@ -380,6 +380,7 @@ class SalesOrderLine:
     unit_price_minor: int
     discount_minor: int
     tax_minor: int
+    free: bool  # nothing to pay for it, and meant so: it ships and is booked all the same
 
 
 @dataclass(frozen=True, slots=True)
@@ -397,6 +398,8 @@ class SalesOrder:
     shipping_minor: int
     shipping_tax_minor: int
     total_minor: int
+    tax_included: bool  # prices contain the tax; else it comes on top of them
+    version: int  # 1, and one more with every amendment
 
 
 @dataclass(frozen=True, slots=True)
@@ -455,6 +458,15 @@ class BookOrder(Protocol):
     async def find_order(self, reference: str) -> BookedOrder | None: ...
 
 
+class AmendOrder(Protocol):
+    """Makes a booked order say what a newer version of it says.
+
+    Doing it twice is doing it once, and an older version that arrives late never overwrites a newer one.
+    """
+
+    async def amend(self, order: SalesOrder, key: str) -> BookedOrder: ...
+
+
 class PostShipment(Protocol):
     """Posts a shipment against a booked order, once per reference."""
 
@@ -481,6 +493,7 @@ class Erp:
     booking: BookOrder
     shipments: PostShipment
     withdrawal: WithdrawOrder
+    amendment: AmendOrder | None  # None: what is edited after routing is too late
 
 
 # ------------------------------------------------------------------ centres

@@ -78,6 +78,7 @@ class ErpSettings:
     token: str = ""
     timeout_s: float = 10.0
     requests_at_once: int = 16
+    amends: bool = True  # it takes what is edited after routing; without, an edit by then is too late
 
 
 @dataclass(frozen=True, slots=True)

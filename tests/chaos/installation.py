@@ -52,6 +52,7 @@ _DELAYS = Delays(
     ship_s=0.4,
     paid_after_s=0.8,
     edit_after_s=0.2,
+    cut_after_s=0.5,
     cancel_soon_s=0.1,
     cancel_late_s=1.0,
     late_s=0.8,
@@ -182,7 +183,7 @@ class Installation:
             seed=self.plan.seed,
             rate=self.plan.rate,
             faults=self.plan.world_faults,
-            behaviour=Behaviour(unheard=0.0),  # nobody polls here: each order's webhooks must come
+            behaviour=Behaviour(unheard=0.0, cuts=0.1),  # nobody polls here: each order's webhooks must come
             delays=_DELAYS,
         )
         self.world_path, self.config_path = folder / "world.json", folder / "kept.toml"

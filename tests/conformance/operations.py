@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from kept.domain.order import Address
 from kept.ports import (
     Acknowledgement,
     AcknowledgeOrder,
+    BookedOrder,
     CancelAtChannel,
     CancelReason,
     Centre,
@@ -44,7 +45,19 @@ PART = "K7Q2F-000000123-1"
 ADDRESS = Address("Zoë Weiß", "Quai 1", "", "Lyon", "", "69002", "FR")
 PACKAGE = Package("006141411234567890", "UPS", "1Z999", 700, (ShippedLine(1, "S1", 2), ShippedLine(2, "S2", 3)))
 ORDER = SalesOrder(
-    REFERENCE, "shop", "#1001", "C-1", "EUR", AT, ADDRESS, (SalesOrderLine(1, "S1", 2, 1000, 0, 100),), 500, 0, 2600
+    REFERENCE,
+    "shop",
+    "#1001",
+    "C-1",
+    "EUR",
+    AT,
+    ADDRESS,
+    (SalesOrderLine(1, "S1", 2, 1000, 0, 100, free=False),),
+    500,
+    0,
+    2600,
+    tax_included=False,
+    version=1,
 )
 POSTING = ShipmentPosting(REFERENCE, PART, AT, (PACKAGE,))
 REQUEST = FulfilmentRequest(PART, REFERENCE, "ground", AT, ADDRESS, PACKAGE.sscc, "ab" * 32, (RequestLine(1, "S1", 2),))
@@ -86,6 +99,11 @@ def erp(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", *, 
         return bench(wire, targets, perform, find, vendor, kind, key_travels=key_travels)
 
     return build
+
+
+async def _amended(erp: Erp) -> BookedOrder:
+    assert erp.amendment is not None
+    return await erp.amendment.amend(replace(ORDER, version=2), KEY)
 
 
 def centre(of: Callable[[Centre], tuple[Perform, Perform | None]], kind: str = "") -> Builder:
@@ -291,6 +309,7 @@ WRITES: dict[str, Builder] = {
         ),
         "shipments",
     ),
+    "erp.amend": erp(lambda erp: (lambda: _amended(erp), None), "amendments"),
     "erp.withdraw": erp(lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals"),
     "erp.resolve_customer": erp(
         lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),

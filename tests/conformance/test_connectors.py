@@ -19,6 +19,7 @@ from tests.conformance.wire import Trouble
 
 CORRELATION = "0198c0de-0000-7000-8000-0123456789ab"
 _NOT_FINDABLE = {
+    "erp.amend",
     "erp.withdraw",
     "erp.resolve_customer",
     "centre.intercept",

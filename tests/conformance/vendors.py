@@ -67,6 +67,11 @@ class FakeErp(Vendor):
             case "GET", ["v1", "orders"]:
                 document = self.documents.get("orders", {}).get(request.url.params["reference"])
                 return answer(200, {"orders": [document["made"]] if document else []})
+            case "PUT", ["v1", "orders", reference]:
+                if reference == "UNKNOWN":
+                    return answer(404, {"code": "order_unknown"})
+                made = {"order_id": "SO-1"} | {name: body[name] for name in ("reference", "total_minor", "currency")}
+                return self.once(request, "amendments", f"{reference}:{body['version']}", body, made)
             case "POST", ["v1", "orders", _, "shipments"]:
                 made = {"shipment_id": f"DL-{self.count('shipments') + 1}"}
                 return self.once(request, "shipments", body["reference"], body, made)

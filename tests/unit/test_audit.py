@@ -26,6 +26,7 @@ def unknown(*sold: tuple[str, str, float], at_rest: bool = True) -> tuple[str, .
         polled_until={"shop": POLLED},
     )
     books = Books(
+        erp_lines=Counter(),
         erp_orders=(),
         erp_withdrawn=frozenset(),
         posted=Counter(),

@@ -6,8 +6,9 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kept.domain import events as ev
+from kept.domain.consequences import shipped_by_line
 from kept.domain.lifecycle import PART_TRANSITIONS, PartState
-from kept.domain.progress import Part, shipped_by_line
+from kept.domain.progress import Part
 
 # States in which our request to the centre is not settled yet: its answer outran our own bookkeeping.
 TOO_EARLY = frozenset({PartState.PLANNED, PartState.READY, PartState.LABELLED})

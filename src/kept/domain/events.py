@@ -59,6 +59,40 @@ class OrderRevised:
 
 
 @dataclass(frozen=True, slots=True)
+class OrderAmended:
+    """A newer revision replaced the content after centres were chosen; what it takes away is being stopped.
+
+    `numbers` are our numbers of the revision's lines, in its order: parts and shipments know lines by number,
+    and a channel may list them in another order, or leave out those that it removed.
+    """
+
+    revision: int
+    message_id: int
+    numbers: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AmendmentSettled:
+    """Everything that an amendment takes away has stopped, or has shipped all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnLine:
+    """Pieces of one order line that shipped although the channel had taken them off the order."""
+
+    line_no: int
+    sku: str
+    quantity: int
+
+
+@dataclass(frozen=True, slots=True)
+class ReturnNeeded:
+    """An amendment lost the race: these pieces are on their way to a buyer who did not want them any more."""
+
+    lines: tuple[ReturnLine, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class RevisionIgnored:
     """A revision that changed nothing: older or equal to the current one, or too late to apply."""
 
@@ -148,6 +182,13 @@ class OrderBooked:
 
     erp_order_id: str
     adopted: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ErpNotAmended:
+    """The ERP keeps an older content of the order than the channel: a person has to bring the two together."""
+
+    reason: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -327,6 +368,9 @@ MessageEvent = MessageNormalised | OrderNamed | MessageProcessed | MessageIgnore
 OrderEvent = (
     OrderReceived
     | OrderRevised
+    | OrderAmended
+    | AmendmentSettled
+    | ReturnNeeded
     | RevisionIgnored
     | OrderRecorded
     | PaymentAwaited
@@ -336,6 +380,7 @@ OrderEvent = (
     | OrderValidated
     | OrderRouted
     | OrderBooked
+    | ErpNotAmended
     | QuantityReturned
     | CancelRequested
     | PartsStopped

@@ -35,9 +35,10 @@ class OrderState(Enum):
     RECEIVED = "received"  # step validate moves it on
     PENDING = "pending"  # unpaid: the channel moves it on by a newer revision
     HELD = "held"  # needs a person or a cause to go away: a release or a newer revision moves it on
-    VALIDATED = "validated"  # has quantity that no centre was given yet: step route moves it on
+    VALIDATED = "validated"  # may have pieces that no centre was given yet: step route moves it on
     ROUTED = "routed"  # stock is reserved: step book moves it on
     BOOKED = "booked"  # in the ERP: its fulfilment orders move it on
+    AMENDING = "amending"  # edited after routing: the fulfilment orders that this stops move it on
     CANCELLING = "cancelling"  # its open fulfilment orders are being stopped: they move it on
     WITHDRAWING = "withdrawing"  # step withdraw takes what will not ship out of the ERP
     RETRACTING = "retracting"  # cancelled by us: step cancel tells the channel what will not ship
@@ -64,6 +65,21 @@ class PartState(Enum):
     CANCELLED = "cancelled"  # terminal: stopped before it shipped
 
 
+# States in which a part's pieces are reserved and not yet gone.
+RESERVING = frozenset(
+    {
+        PartState.PLANNED,
+        PartState.READY,
+        PartState.LABELLED,
+        PartState.RELEASED,
+        PartState.ACCEPTED,
+        PartState.WITHDRAWING,
+        PartState.INTERCEPTING,
+    }
+)
+# States in which a part was asked to stop, and has neither stopped nor shipped.
+STOPPING = frozenset({PartState.WITHDRAWING, PartState.INTERCEPTING})
+
 _S = TypeVar("_S", bound=Enum)
 State = MessageState | OrderState | PartState
 
@@ -81,12 +97,16 @@ MESSAGE_TRANSITIONS: Mapping[tuple[MessageState, str], MessageState] = {
 }
 
 _BEFORE_ROUTING = (OrderState.RECEIVED, OrderState.PENDING, OrderState.HELD, OrderState.VALIDATED)
-_OPEN = (OrderState.UNACKNOWLEDGED, *_BEFORE_ROUTING, OrderState.ROUTED, OrderState.BOOKED)
+_AMENDABLE = (*_BEFORE_ROUTING, OrderState.ROUTED, OrderState.BOOKED, OrderState.AMENDING)
+_OPEN = (OrderState.UNACKNOWLEDGED, *_AMENDABLE)
 
 ORDER_TRANSITIONS: Mapping[tuple[OrderState, str], OrderState] = {
     (OrderState.UNACKNOWLEDGED, "OrderAcknowledged"): OrderState.RECEIVED,
     (OrderState.UNACKNOWLEDGED, "OrderRevised"): OrderState.UNACKNOWLEDGED,
     **{(state, "OrderRevised"): OrderState.RECEIVED for state in _BEFORE_ROUTING},
+    **{(state, "OrderAmended"): OrderState.AMENDING for state in _AMENDABLE},
+    (OrderState.AMENDING, "AmendmentSettled"): OrderState.RECEIVED,
+    **{(state, "ReturnNeeded"): state for state in (*_AMENDABLE, OrderState.CANCELLING)},
     **{(state, "RevisionIgnored"): state for state in OrderState},
     (OrderState.RECEIVED, "OrderRecorded"): OrderState.RECORDED,
     (OrderState.RECEIVED, "PaymentAwaited"): OrderState.PENDING,
@@ -95,6 +115,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, str], OrderState] = {
     (OrderState.RECEIVED, "OrderValidated"): OrderState.VALIDATED,
     (OrderState.VALIDATED, "OrderRouted"): OrderState.ROUTED,
     (OrderState.ROUTED, "OrderBooked"): OrderState.BOOKED,
+    (OrderState.ROUTED, "ErpNotAmended"): OrderState.ROUTED,
     **{
         (state, "QuantityReturned"): OrderState.VALIDATED
         for state in (OrderState.VALIDATED, OrderState.ROUTED, OrderState.BOOKED)
@@ -164,6 +185,7 @@ WAITING: Mapping[State, str] = {
     OrderState.PENDING: "the channel, by a newer revision",
     OrderState.HELD: "a person's release, or a newer revision",
     OrderState.BOOKED: "its fulfilment orders",
+    OrderState.AMENDING: "its fulfilment orders",
     OrderState.CANCELLING: "its fulfilment orders",
     PartState.PLANNED: "its order's booking",
     PartState.RELEASED: "the centre's accept, reject or shipment",

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
+from kept.domain.values import changed
+
 
 class Payment(StrEnum):
     """What the channel says of the money. Only PAID, AUTHORISED and FREE may be shipped against."""
@@ -100,6 +102,13 @@ class OrderContent:
     acknowledge_by: datetime | None = None  # until then the channel wants to hear that we took the order
     hold: str = ""  # why the channel itself says to wait; lifted by a newer revision
     refunded_minor: int = 0  # what the channel gave back of the order so far
+
+    def same_destination(self, other: OrderContent) -> bool:
+        """Whether a parcel for the one reaches the other: the addresses but for the telephone number."""
+        ours, theirs = self.ship_to, other.ship_to
+        if ours is None or theirs is None:
+            return ours is theirs
+        return changed(ours, phone="") == changed(theirs, phone="")
 
     def computed_total_minor(self) -> int:
         """The total by our own sums, to tie with the channel's."""

@@ -13,25 +13,14 @@ from datetime import datetime
 from typing import Any
 
 from kept.domain import events as ev
+from kept.domain.consequences import consequences, shipped_by_line
 from kept.domain.keys import fulfilment_reference
-from kept.domain.lifecycle import TERMINAL, OrderState, PartState, advance_order, advance_part
+from kept.domain.lifecycle import RESERVING, TERMINAL, OrderState, PartState, advance_order, advance_part
+from kept.domain.numbering import renumbered
 from kept.domain.order import OrderContent, OrderLine
 from kept.domain.values import changed
 
 Fields = dict[str, Any]  # what a fact changes of an order or a part, by field
-
-# States in which a part's pieces are reserved and not yet gone.
-RESERVING = frozenset(
-    {
-        PartState.PLANNED,
-        PartState.READY,
-        PartState.LABELLED,
-        PartState.RELEASED,
-        PartState.ACCEPTED,
-        PartState.WITHDRAWING,
-        PartState.INTERCEPTING,
-    }
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +80,7 @@ class Order:
     state: OrderState
     seq: int
     message_id: int  # the message whose content is in force
+    revision: int  # the newest that was heard of, in force or not
     correlation_id: str
     content: OrderContent
     lines: tuple[LineProgress, ...]
@@ -99,6 +89,9 @@ class Order:
     erp_order_id: str = ""
     cancel_reason: str = ""  # why we cancel it, for the channel; "" while we don't
     accepted_holds: tuple[str, ...] = ()  # codes of holds of this content that a person let go
+    version: int = 1  # of the content, raised by every amendment; effects that carry the content bear it in their key
+    booked_version: int = 1  # which the ERP has, once it has one
+    numbering: tuple[int, ...] = ()  # our numbers of the content's lines where they aren't the channel's (in `content`)
 
     def part(self, number: int) -> Part:
         """The fulfilment order with that number; KeyError when there is none."""
@@ -174,6 +167,7 @@ def received(order_id: int, reference: str, correlation_id: str, content: OrderC
         state=state,
         seq=1,
         message_id=message_id,
+        revision=content.revision,
         correlation_id=correlation_id,
         content=content,
         lines=shippable(content.lines),
@@ -182,7 +176,8 @@ def received(order_id: int, reference: str, correlation_id: str, content: OrderC
 
 
 def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = None) -> Evolution:
-    """Apply facts in order, each followed by what it entails. `content` is the new one for OrderRevised.
+    """Apply facts in order, each followed by what it entails. `content` is the new one, as the channel numbers its
+    lines, for OrderRevised and OrderAmended.
 
     Raises IllegalTransition when the order does not allow a fact.
     """
@@ -192,11 +187,11 @@ def evolve(order: Order, facts: Sequence[Any], content: OrderContent | None = No
     while waiting:
         event = waiting.pop(0)
         stock.extend(_stock_moves(order, event))
-        order = _apply(order, event, content)
+        before, order = order, _apply(order, event, content)
         number = event.part if type(event) in ev.PART_EVENTS else None
         state = order.state if number is None else order.part(number).state
         entries.append(Entry(order.seq, event, number, state.value))
-        waiting[:0] = _consequences(order, event)
+        waiting[:0] = consequences(before, order, event)
     return Evolution(order, tuple(entries), tuple(stock))
 
 
@@ -215,18 +210,40 @@ def _apply(order: Order, event: Any, content: OrderContent | None) -> Order:
         return changed(order, parts=parts, lines=lines, seq=order.seq + 1)
     state_after = advance_order(order.state, kind.__name__)
     change = _ORDER_CHANGES.get(kind)
-    if kind is ev.OrderRevised:
-        assert content is not None, "OrderRevised needs the new content"
-        revised = {"content": content, "message_id": event.message_id, "lines": _revised(order.lines, content)}
-        revised["accepted_holds"] = ()  # they were let go for what the order said then
-        return changed(order, state=state_after, seq=order.seq + 1, **revised)
+    if kind is ev.OrderRevised or kind is ev.OrderAmended:
+        assert content is not None, f"{kind.__name__} needs the new content"
+        new = _revised(order, event, content) if kind is ev.OrderRevised else _amended(order, event, content)
+        # Holds were let go for what the order said then.
+        new |= {"message_id": event.message_id, "revision": event.revision, "accepted_holds": ()}
+        return changed(order, state=state_after, seq=order.seq + 1, **new)
     return changed(order, state=state_after, seq=order.seq + 1, **(change(order, event) if change is not None else {}))
 
 
-def _revised(old: Sequence[LineProgress], content: OrderContent) -> tuple[LineProgress, ...]:
+def _revised(order: Order, _: ev.OrderRevised, content: OrderContent) -> Fields:
     """The new content's lines, keeping what already shipped of each."""
-    shipped = {line.line_no: line.shipped for line in old}
-    return tuple(changed(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
+    shipped = {line.line_no: line.shipped for line in order.lines}
+    lines = tuple(changed(line, shipped=shipped.get(line.line_no, 0)) for line in shippable(content.lines))
+    return {"content": content, "lines": lines, "numbering": ()}
+
+
+def _amended(order: Order, event: ev.OrderAmended, content: OrderContent) -> Fields:
+    """The new content's lines. A line that is gone stays known, for parts and shipments that name it."""
+    content = renumbered(content, event.numbers)
+    wanted = {line.line_no: line for line in shippable(content.lines)}
+    known = {line.line_no: line for line in order.lines}
+    lines = []
+    for line_no in sorted(wanted.keys() | known.keys()):
+        shipped = known[line_no].shipped if line_no in known else 0
+        quantity = wanted[line_no].ordered if line_no in wanted else 0
+        sku = (wanted.get(line_no) or known[line_no]).sku
+        # What was sent back after it shipped was ordered all the same.
+        lines.append(LineProgress(line_no, sku, max(quantity, shipped), shipped=shipped))
+    return {
+        "content": content,
+        "lines": tuple(lines),
+        "numbering": event.numbers,
+        "version": order.version + 1,
+    }
 
 
 def _routed(order: Order, event: ev.OrderRouted) -> Fields:
@@ -253,17 +270,10 @@ def _closed(order: Order, _: Any) -> Fields:
 
 
 def _with_shipped(lines: Sequence[LineProgress], event: ev.PartShipped) -> tuple[LineProgress, ...]:
+    """Pieces that shipped although they had been taken off the order were ordered once: they count as such."""
     gone = shipped_by_line(event)
-    return tuple(changed(line, shipped=line.shipped + gone.get(line.line_no, 0)) for line in lines)
-
-
-def shipped_by_line(event: ev.PartShipped) -> dict[int, int]:
-    """Pieces shipped per order line, over all packages."""
-    gone: dict[int, int] = {}
-    for package in event.packages:
-        for line in package.lines:
-            gone[line.line_no] = gone.get(line.line_no, 0) + line.quantity
-    return gone
+    shipped = (changed(line, shipped=line.shipped + gone.get(line.line_no, 0)) for line in lines)
+    return tuple(line if line.open >= 0 else changed(line, ordered=line.shipped) for line in shipped)
 
 
 def _part_shipped(part: Part, event: ev.PartShipped) -> Fields:
@@ -273,9 +283,10 @@ def _part_shipped(part: Part, event: ev.PartShipped) -> Fields:
 
 
 _ORDER_CHANGES: dict[type[Any], Callable[[Order, Any], Fields]] = {
+    ev.RevisionIgnored: lambda order, event: {"revision": max(order.revision, event.revision)},
     ev.OrderValidated: lambda _, event: {"customer_id": event.customer_id},
     ev.OrderRouted: _routed,
-    ev.OrderBooked: lambda _, event: {"erp_order_id": event.erp_order_id},
+    ev.OrderBooked: lambda order, event: {"erp_order_id": event.erp_order_id, "booked_version": order.version},
     ev.HoldReleased: lambda order, event: {"accepted_holds": (*order.accepted_holds, event.code)},
     ev.CancelRequested: lambda _, event: {"cancel_reason": event.reason},
     ev.OrderCancelled: _closed,
@@ -288,55 +299,6 @@ _PART_CHANGES: dict[type[Any], Callable[[Part, Any], Fields]] = {
     },
     ev.PartShipped: _part_shipped,
 }
-
-
-# ------------------------------------------------------------------ what follows by itself
-
-
-def _consequences(order: Order, event: Any) -> list[ev.LedgerEvent]:
-    match event:
-        case ev.OrderBooked():
-            return [ev.PartReady(part.number) for part in order.parts if part.state is PartState.PLANNED]
-        case ev.CancelRequested():
-            stopped: list[ev.LedgerEvent] = [_stop(part) for part in order.parts if _stoppable(part)]
-            return stopped or _conclusion(order)
-        case ev.PartRejected(part=number, reason=reason):
-            return _returned(order, number, reason)
-        case ev.PartShipped(part=number) if order.part(number).shipped_short:
-            return _returned(order, number, "shipped short")
-        case ev.PartCancelled() | ev.PartPosted():
-            return _conclusion(order)
-        case _:
-            return []
-
-
-def _stoppable(part: Part) -> bool:
-    return part.state in RESERVING and part.state not in (PartState.WITHDRAWING, PartState.INTERCEPTING)
-
-
-def _stop(part: Part) -> ev.PartCancelled | ev.PartWithdrawn:
-    """A planned part was told to nobody; from READY on, its release may be on its way already."""
-    if part.state is PartState.PLANNED:
-        return ev.PartCancelled(part.number, "order cancelled")
-    return ev.PartWithdrawn(part.number)
-
-
-def _returned(order: Order, number: int, reason: str) -> list[ev.LedgerEvent]:
-    if order.state in (OrderState.VALIDATED, OrderState.ROUTED, OrderState.BOOKED):
-        return [ev.QuantityReturned(number, reason)]
-    return _conclusion(order)
-
-
-def _conclusion(order: Order) -> list[ev.LedgerEvent]:
-    """The end of an order whose last open part just closed."""
-    if any(part.open for part in order.parts):
-        return []
-    all_shipped = all(line.open == 0 for line in order.lines)
-    if order.state is OrderState.CANCELLING:
-        return [ev.OrderCompleted()] if all_shipped and order.parts else [ev.PartsStopped()]
-    if order.state is OrderState.BOOKED and all_shipped:
-        return [ev.OrderCompleted()]
-    return []
 
 
 # ------------------------------------------------------------------ stock

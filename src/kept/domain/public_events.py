@@ -174,6 +174,9 @@ _NOTHING = _taken()
 PUBLISHED: Mapping[str, _Published] = {
     "OrderReceived": _Published("order.received", _sold, _buyer),
     "OrderRevised": _Published("order.revised", _sold, _buyer),
+    "OrderAmended": _Published("order.amended", _sold, _buyer),
+    "ReturnNeeded": _Published("order.return_needed", _taken("lines")),
+    "ErpNotAmended": _Published("order.erp_not_amended", _taken("reason")),
     "OrderRecorded": _Published("order.recorded", _taken("reason")),
     "PaymentAwaited": _Published("order.payment_awaited", _taken("payment")),
     "OrderHeld": _Published("order.held", _taken("code"), _taken("evidence")),
@@ -209,6 +212,7 @@ PUBLISHED: Mapping[str, _Published] = {
 INTERNAL: frozenset[str] = frozenset(
     {
         "RevisionIgnored",
+        "AmendmentSettled",  # the order is validated next
         "PartsStopped",  # the order is cancelled or completed next
         "OrderWithdrawn",  # likewise
         "OrderRetracted",  # likewise

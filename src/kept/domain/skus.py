@@ -77,17 +77,21 @@ def unmapped(content: OrderContent) -> list[str]:
 def in_channel_pieces(packages: Sequence[Package], content: OrderContent) -> tuple[Package, ...]:
     """Packages as the channel counts: kits, told by their lead component, in place of components.
 
-    A package that holds no whole kit and nothing else is left out.
+    Lines that the channel has dropped since are left out, for it has no id for them any more; so is a package that
+    holds no whole kit and nothing else.
     """
     lines = {line.line_no: line for line in content.lines}
-    if not any(line.kit_pieces for line in content.lines):
+    all_known = all(shipped.line_no in lines for package in packages for shipped in package.lines)
+    if all_known and not any(line.kit_pieces for line in content.lines):
         return tuple(packages)
     so_far: dict[int, int] = {}
     told = []
     for package in packages:
         counted = []
         for shipped in package.lines:
-            line = lines[shipped.line_no]
+            line = lines.get(shipped.line_no)
+            if line is None:
+                continue
             if not line.kit_pieces:
                 counted.append(shipped)
             elif line.kit_lead:

@@ -13,7 +13,7 @@ from kept.simulator.config import load_world
 from kept.simulator.dialects import DIALECTS
 from kept.store.database import Database
 from kept.store.invariants import INVARIANTS, breaches
-from kept.store.ledger_view import LedgerView, ledger_view
+from kept.store.ledger_view import LedgerView, OrderView, ledger_view
 from kept.store.queries import Queries
 
 _EXAMPLES = 5
@@ -34,6 +34,7 @@ class Books:
 
     erp_orders: Sequence[tuple[str, str, int, str]]
     erp_withdrawn: frozenset[str]
+    erp_lines: Counter[tuple[str, int]]  # (order reference, line) -> pieces on order
     posted: Counter[tuple[str, int]]  # (part reference, line) -> pieces
     posted_parts: Counter[str]
     shipped: Counter[tuple[str, int]]  # (order reference, line) -> pieces
@@ -100,6 +101,7 @@ def read_books(world: Path) -> Books:
     books = Books(
         erp_orders=erp.live_orders(),
         erp_withdrawn=erp.withdrawn(),
+        erp_lines=Counter({(each[0], each[2]): each[4] for each in erp.order_lines()}),
         posted=posted,
         posted_parts=Counter({part for _, part, _, _ in erp.shipments()}),
         shipped=shipped,
@@ -130,7 +132,8 @@ def compare(report: Report, ledger: LedgerView, books: Books) -> None:
     """The checks between our ledger and the books."""
     report.add("exactly one ERP order per booked order", _erp_orders(ledger, books))
     report.add("no ERP order that we don't know", _unknown_in_erp(ledger, books))
-    report.add("ERP totals are the channel's", _erp_totals(ledger, books))
+    report.add("ERP totals are the channel's", _erp_totals(report.at_rest, ledger, books))
+    report.add("ERP lines are the order's", _erp_lines(report.at_rest, ledger, books))
     report.add("cancelled orders are withdrawn from the ERP", _withdrawn(ledger, books))
     report.add("centres shipped no more than was ordered", _over_shipped(ledger, books))
     report.add("centres and ledger agree on what shipped", _shipped(report.at_rest, ledger, books))
@@ -165,8 +168,23 @@ def _unknown_in_erp(ledger: LedgerView, books: Books) -> Iterator[str]:
     yield from (reference for reference, *_ in books.erp_orders if reference not in known)
 
 
-def _erp_totals(ledger: LedgerView, books: Books) -> Iterator[str]:
-    totals = {order.reference: (order.total_minor, order.currency) for order in ledger.orders}
+def _settled_in_erp(at_rest: bool, ledger: LedgerView) -> Iterator[OrderView]:
+    """Orders of which the ERP must say what we say: not those being amended, nor those that a person was told of."""
+    for order in ledger.orders:
+        if order.state in _BOOKED and order.booked and not order.erp_behind and (at_rest or order.version == 1):
+            yield order
+
+
+def _erp_lines(at_rest: bool, ledger: LedgerView, books: Books) -> Iterator[str]:
+    settled = {order.reference for order in _settled_in_erp(at_rest, ledger)}
+    for (reference, line_no), line in ledger.lines.items():
+        theirs = books.erp_lines[reference, line_no]
+        if reference in settled and theirs != line.ordered:
+            yield f"{reference} line {line_no}: ERP {theirs}, ledger {line.ordered}"
+
+
+def _erp_totals(at_rest: bool, ledger: LedgerView, books: Books) -> Iterator[str]:
+    totals = {each.reference: (each.total_minor, each.currency) for each in _settled_in_erp(at_rest, ledger)}
     for reference, _, total_minor, currency in books.erp_orders:
         if reference in totals and totals[reference] != (total_minor, currency):
             yield f"{reference}: ERP {total_minor} {currency}, ledger {totals[reference]}"

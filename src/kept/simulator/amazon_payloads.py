@@ -126,7 +126,10 @@ def _item(sale: Sale, line: SaleLine, version: Version, done: Done) -> Json:
             "sellerSku": line.item.sku,
             "price": {"unitPrice": _money(line.unit_price_minor, sale.currency)},
         },
-        "fulfillment": {"quantityFulfilled": shipped, "quantityUnfulfilled": 0 if gone else line.wanted - shipped},
+        "fulfillment": {
+            "quantityFulfilled": shipped,
+            "quantityUnfulfilled": 0 if gone else max(0, line.wanted - shipped),
+        },
     }
     if gone:
         by = "BUYER" if version.cancelled else "MERCHANT"

@@ -36,7 +36,8 @@ CREATE TABLE IF NOT EXISTS customers (
 CREATE TABLE IF NOT EXISTS orders (
   id INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, key TEXT NOT NULL,
   sha256 TEXT NOT NULL, channel TEXT NOT NULL, channel_number TEXT NOT NULL, customer_id TEXT NOT NULL,
-  currency TEXT NOT NULL, total_minor INTEGER NOT NULL, booked_at REAL NOT NULL, live INTEGER NOT NULL DEFAULT 1
+  currency TEXT NOT NULL, total_minor INTEGER NOT NULL, booked_at REAL NOT NULL, live INTEGER NOT NULL DEFAULT 1,
+  version INTEGER NOT NULL
 );
 CREATE INDEX IF NOT EXISTS orders_by_reference ON orders (reference);
 CREATE INDEX IF NOT EXISTS orders_by_key ON orders (key);

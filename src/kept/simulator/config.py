@@ -52,6 +52,7 @@ class Delays:
     ship_s: float = 4.0
     paid_after_s: float = 3.0
     edit_after_s: float = 0.5
+    cut_after_s: float = 3.0
     cancel_soon_s: float = 0.2
     cancel_late_s: float = 6.0
     late_s: float = 5.0

@@ -21,7 +21,7 @@ from kept.simulator.books import Book
 from kept.simulator.config import WorldConfig
 from kept.simulator.dialects import DIALECTS, Dialect, MessageRow
 from kept.simulator.faults import Luck
-from kept.simulator.orders import Sale, make_sale
+from kept.simulator.orders import Sale, cut, make_sale
 from kept.simulator.outbox import Outbox, pause
 from kept.simulator.party import Clock
 from kept.simulator.payloads import Version, iso
@@ -131,7 +131,9 @@ class Driver:
         if self._dialect(account).cancels_late:
             return drafts
         late_s = self.config.delays.cancel_late_s
-        return tuple(each for each in drafts if not (each.version.cancelled and each.after_s >= late_s))
+        return tuple(
+            each for each in drafts if not (each.version.cut or (each.version.cancelled and each.after_s >= late_s))
+        )
 
     def stands(self, account: str, seq: int, made_at: float) -> tuple[Sale, Version]:
         """The order as its channel has it now, whatever webhooks were sent of it, or lost."""
@@ -143,11 +145,14 @@ class Driver:
             for draft in drafts
             if draft.flavour is Flavour.GOOD and (draft.name == "create" or draft.after_s <= age_s)
         ]
-        return sale, max(said, key=lambda version: version.age_s)
+        version = max(said, key=lambda version: version.age_s)
+        return cut(sale) if version.cut else sale, version
 
     def _store(self, db: sqlite3.Connection, account: str, sale: Sale, draft: Draft, now_s: float) -> None:
         dialect = self._dialect(account)
-        shown = replace(sale, seq=sale.seq + _FORGED_SEQ) if draft.flavour is Flavour.FORGED else sale
+        shown = cut(sale) if draft.version.cut else sale
+        if draft.flavour is Flavour.FORGED:
+            shown = replace(shown, seq=sale.seq + _FORGED_SEQ)
         body = _malformed(sale.seq) if draft.flavour is Flavour.MALFORMED else dialect.body(shown, draft.version)
         own = f"{self.config.seed}/{account}/{sale.seq}/{sale.placed_at}/{draft.name}"
         webhook_id = str(uuid.uuid5(uuid.NAMESPACE_URL, own))

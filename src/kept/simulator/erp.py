@@ -51,6 +51,7 @@ class OrderLineBody(msgspec.Struct):
     unit_price_minor: int
     discount_minor: int
     tax_minor: int
+    free: bool
 
 
 class OrderBody(msgspec.Struct):
@@ -65,6 +66,8 @@ class OrderBody(msgspec.Struct):
     shipping_minor: int
     shipping_tax_minor: int
     total_minor: int
+    tax_included: bool
+    version: int
 
 
 class PackedLineBody(msgspec.Struct):
@@ -105,6 +108,7 @@ class Erp:
                 Route("/v1/customers/{key:path}", guard(self.put_customer), methods=["PUT"]),
                 Route("/v1/orders", guard(self.book), methods=["POST"]),
                 Route("/v1/orders", guard(self.find_order), methods=["GET"]),
+                Route(order, guard(self.amend), methods=["PUT"]),
                 Route(f"{order}/shipments", guard(self.post_shipment), methods=["POST"]),
                 Route(f"{order}/shipments/{{shipment}}", guard(self.find_shipment), methods=["GET"]),
                 Route(f"{order}/withdrawal", guard(self.withdraw), methods=["POST"]),
@@ -170,7 +174,7 @@ class Erp:
     def _insert_order(self, db: sqlite3.Connection, order_id: str, body: OrderBody, key: str, sha256: str) -> None:
         db.execute(
             "INSERT INTO orders (order_id, reference, key, sha256, channel, channel_number, customer_id,"
-            " currency, total_minor, booked_at) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " currency, total_minor, booked_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 order_id,
                 body.reference,
@@ -182,23 +186,37 @@ class Erp:
                 body.currency,
                 body.total_minor,
                 self.party.clock(),
+                body.version,
             ),
         )
-        db.executemany(
-            "INSERT INTO order_lines VALUES (?, ?, ?, ?, ?, ?, ?)",
-            [
-                (
-                    order_id,
-                    line.line_no,
-                    line.sku,
-                    line.quantity,
-                    line.unit_price_minor,
-                    line.discount_minor,
-                    line.tax_minor,
+        _insert_lines(db, order_id, body)
+
+    async def amend(self, request: Request) -> Response:
+        """Make a booked order say what a newer version of it says; an older one, or the same again, changes nothing."""
+        key = key_of(request)
+        reference: str = request.path_params["reference"]
+        body, _ = await read_json(request, OrderBody)
+        if body.reference != reference:
+            return self._refuse(f"the body's reference is {body.reference}, the path's {reference}")
+        if not body.lines or any(line.quantity < 1 for line in body.lines):
+            return self._refuse("an order needs lines, and every line a quantity of at least 1")
+
+        def apply(db: sqlite3.Connection) -> Answer:
+            row = db.execute("SELECT order_id, version FROM orders WHERE reference = ? ORDER BY id", (reference,))
+            found = row.fetchone()
+            if found is None:
+                return problem(404, "order_unknown", f"no order has the reference {reference}")
+            order_id, version = found
+            if body.version > version and not _is_withdrawn(db, reference):
+                db.execute(
+                    "UPDATE orders SET version = ?, total_minor = ?, customer_id = ? WHERE order_id = ?",
+                    (body.version, body.total_minor, body.customer_id, order_id),
                 )
-                for line in body.lines
-            ],
-        )
+                db.execute("DELETE FROM order_lines WHERE order_id = ?", (order_id,))
+                _insert_lines(db, order_id, body)
+            return _booked(db, order_id, 200)
+
+        return await self.party.answer(request, "amend", key=key, reference=reference, apply=apply)
 
     async def find_order(self, request: Request) -> Response:
         """All sales orders under a reference: none, one, or (where references aren't unique) more."""
@@ -309,6 +327,28 @@ def _next(db: sqlite3.Connection, table: str) -> int:
 
 def _is_booked(db: sqlite3.Connection, reference: str) -> bool:
     return db.execute("SELECT 1 FROM orders WHERE reference = ?", (reference,)).fetchone() is not None
+
+
+def _is_withdrawn(db: sqlite3.Connection, reference: str) -> bool:
+    return db.execute("SELECT 1 FROM withdrawals WHERE order_reference = ?", (reference,)).fetchone() is not None
+
+
+def _insert_lines(db: sqlite3.Connection, order_id: str, body: OrderBody) -> None:
+    db.executemany(
+        "INSERT INTO order_lines VALUES (?, ?, ?, ?, ?, ?, ?)",
+        [
+            (
+                order_id,
+                each.line_no,
+                each.sku,
+                each.quantity,
+                each.unit_price_minor,
+                each.discount_minor,
+                each.tax_minor,
+            )
+            for each in body.lines
+        ],
+    )
 
 
 def _booked(db: sqlite3.Connection, order_id: str, status: int) -> Answer:

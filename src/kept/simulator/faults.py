@@ -90,6 +90,7 @@ class Behaviour:
     # The channels' customers and webhooks
     pending: float = 0.05  # created unpaid, paid later
     edits: float = 0.04  # a newer revision with a corrected address
+    cuts: float = 0.03  # a piece is taken off again when the order may be on its way already
     cancels_soon: float = 0.02  # right after the order
     cancels_late: float = 0.02  # when it may be on its way already
     duplicates: float = 0.03  # the same webhook under the same id

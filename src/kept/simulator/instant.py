@@ -60,6 +60,11 @@ class InstantErp:
         booked = BookedOrder(f"SO-{order.reference}", order.total_minor, order.currency)
         return self.orders.setdefault(order.reference, booked)
 
+    async def amend(self, order: SalesOrder, key: str) -> BookedOrder:
+        amended = BookedOrder(f"SO-{order.reference}", order.total_minor, order.currency)
+        self.orders[order.reference] = amended
+        return amended
+
     async def find_order(self, reference: str) -> BookedOrder | None:
         return self.orders.get(reference)
 
@@ -74,7 +79,7 @@ class InstantErp:
         return Withdrawal(f"SO-{reference}")
 
     def port(self, name: str = "main") -> Erp:
-        return Erp(name, items=self, customers=self, booking=self, shipments=self, withdrawal=self)
+        return Erp(name, items=self, customers=self, booking=self, shipments=self, withdrawal=self, amendment=self)
 
 
 @dataclass(slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from importlib.resources import files
@@ -174,6 +174,16 @@ def make_sale(seed: int, seq: int, now: datetime) -> Sale:
         ship_by=ship_by.replace(microsecond=0),
         deliver_by=(ship_by + transit).replace(microsecond=0),
     )
+
+
+def cut(sale: Sale) -> Sale:
+    """The sale with one piece less, of a line with neither discount nor tax; as it is where there is no such line."""
+    pieces = sum(line.wanted for line in sale.lines if line.requires_shipping)
+    for line in sale.lines:
+        if line.requires_shipping and line.wanted and pieces > 1 and not (line.discount_minor or line.tax_minor):
+            fewer = replace(line, removed=line.removed + 1)
+            return replace(sale, lines=tuple(fewer if each is line else each for each in sale.lines))
+    return sale
 
 
 def _currency(dice: random.Random, country: str) -> str:

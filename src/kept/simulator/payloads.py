@@ -30,6 +30,7 @@ class Version:
     pending: bool = False
     cancelled: bool = False
     corrected: bool = False  # the buyer corrected the address
+    cut: bool = False  # a piece was taken off (`kept.simulator.orders.cut`)
 
 
 def decimal_string(minor: int, currency: str) -> str:
@@ -82,7 +83,7 @@ def inhouse_order(sale: Sale, version: Version) -> Json:
         "placed_at": iso(sale.placed_at),
         "payment": payment,
         "cancelled": version.cancelled,
-        "lines": [_inhouse_line(line, sale.currency) for line in sale.lines],
+        "lines": [_inhouse_line(line, sale.currency) for line in sale.lines if line.wanted],
         "shipping": money(sale.shipping_minor - sale.shipping_discount_minor),
         "shipping_tax": money(sale.shipping_tax_minor),
         "tax_included": sale.tax_included,

@@ -81,4 +81,7 @@ def _story(strikes: Callable[[str], bool], delays: Delays, *, free: bool) -> lis
     elif strikes("cancels_late"):
         version = replace(version, age_s=3, cancelled=True)
         drafts.append(Draft("cancel", "orders/cancelled", version, delays.cancel_late_s))
+    elif strikes("cuts"):
+        version = replace(version, age_s=3, cut=True)
+        drafts.append(Draft("cut", "orders/updated", version, delays.cut_after_s))
     return drafts

@@ -34,14 +34,16 @@ async def confirm(subject: PartOf, ports: Ports) -> Outcome:
 
 
 def confirmation_of(subject: PartOf) -> Confirmation:
-    """What the channel is told, in the channel's own line ids."""
+    """What the channel is told, in the channel's own line ids: of what shipped only, whatever is edited of the rest."""
     content, shipment = subject.order.content, subject.part.shipment
     assert shipment is not None, "a shipped part has its shipment"
+    packages = in_channel_pieces(shipment.packages, content)
+    told = {line.line_no for package in packages for line in package.lines}
     return Confirmation(
         order_ref=subject.order.reference,
         fulfilment_ref=subject.reference,
         channel_order_id=content.external_id,
         shipped_at=shipment.shipped_at,
-        packages=in_channel_pieces(shipment.packages, content),
-        line_ids={line.line_no: line.external_id for line in content.lines},
+        packages=packages,
+        line_ids={line.line_no: line.external_id for line in content.lines if line.line_no in told},
     )

@@ -23,7 +23,7 @@ async def deduplicate(messages: Sequence[Message], ports: Ports) -> Sequence[Out
         content = _content(message)
         order = known.get(_key(content))
         if order is not None:
-            outcomes.append(_revise(order, content, message, ports.cancel_on_request))
+            outcomes.append(_revise(order, content, message, ports))
         elif _key(content) in begun:
             outcomes.append(Wait(ports.clock(), "another message is just creating the order"))
         else:
@@ -41,9 +41,14 @@ def _key(content: OrderContent) -> tuple[str, str]:
     return content.account, content.external_id
 
 
-def _revise(order: Order, content: OrderContent, message: Message, cancel_on_request: frozenset[str]) -> Done:
-    honours_requests = content.account in cancel_on_request
-    facts = facts_of_revision(order, content, message.id, honours_requests=honours_requests)
+def _revise(order: Order, content: OrderContent, message: Message, ports: Ports) -> Done:
+    facts = facts_of_revision(
+        order,
+        content,
+        message.id,
+        honours_requests=content.account in ports.cancel_on_request,
+        amendable=ports.erp.amendment is not None,
+    )
     return Done([MessageProcessed(), *facts], about=order, content=content)
 
 

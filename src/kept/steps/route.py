@@ -22,6 +22,9 @@ async def route(orders: Sequence[Order], ports: Ports) -> Sequence[Outcome]:
     departures = {centre.name: departure(centre, now) for centre in ports.routing.centres}
     outcomes: list[Outcome] = []
     for demand in demands:
+        if not demand.lines:  # an amendment that took pieces away: what is left is where it was
+            outcomes.append(Done([OrderRouted((), late=False, ruled_out=(), policy=ports.routing.name)]))
+            continue
         decision = plan(demand, stock, ports.routing, departures)
         match decision:
             case Plan(parts=parts, late=late, ruled_out=ruled_out):

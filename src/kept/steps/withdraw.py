@@ -7,15 +7,15 @@ from kept.domain.keys import effect_key
 from kept.domain.progress import Order
 from kept.engine.outcome import Done, Outcome, Wait
 from kept.ports import Effect, Withdrawal
-from kept.steps.book import book_key
+from kept.steps.book import booking_begun
 from kept.steps.ports import Ports
 
 
 async def withdraw(order: Order, ports: Ports) -> Outcome:
     in_erp = bool(order.erp_order_id)
     if not in_erp:
-        standing = await ports.effect_standings.standing(book_key(order))
-        if standing is None or standing.status == "refused":
+        standing = await booking_begun(order, ports, before=order.version + 1)
+        if standing is None:
             return Done([_end(order)])
         # The booking was on its way when the cancel came: it may have arrived, or still arrive.
         settled_at = standing.settled_at + ports.erp.booking.write_horizon

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from kept.domain.lifecycle import STEP_OF_STATE, TERMINAL, OrderState, PartState
-from kept.domain.progress import RESERVING
+from kept.domain.lifecycle import RESERVING, STEP_OF_STATE, TERMINAL, OrderState, PartState
 from kept.domain.public_events import PUBLISHED
 from kept.store.database import Database
 
@@ -58,7 +57,7 @@ INVARIANTS: Mapping[str, str] = {
         AND NOT EXISTS (SELECT 1 FROM dead_letters l WHERE l.kind = 'part' AND l.subject_id = p.id
                         AND l.resolved_at IS NULL)""",
     "an order that waits for its parts has an open one": f"""
-        SELECT o.id, o.state FROM orders o WHERE o.state IN ('booked', 'cancelling')
+        SELECT o.id, o.state FROM orders o WHERE o.state IN ('booked', 'amending', 'cancelling')
         AND NOT EXISTS (SELECT 1 FROM parts p WHERE p.order_id = o.id AND p.state NOT IN ({_PART_ENDS}))""",
     "an accepted message is processed, on its way or dead": """
         SELECT i.id FROM inbox i WHERE NOT EXISTS (SELECT 1 FROM message_ends e WHERE e.message_id = i.id)

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
 from kept.domain.keys import fulfilment_reference
 from kept.domain.lifecycle import PartState
+from kept.domain.numbering import renumbered
+from kept.domain.order import OrderContent
 from kept.store.database import Database
 from kept.store.loading import decode_content
 
@@ -22,6 +24,8 @@ class OrderView:
     booked: bool
     total_minor: int
     currency: str
+    version: int  # 1, or more for an amended order
+    erp_behind: bool  # the ERP was left with an older content, which a person was told of
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,13 +56,15 @@ async def ledger_view(database: Database) -> LedgerView:
     """The whole ledger for the audit; meant for audits of up to some hundred thousand orders."""
     async with database.connection() as connection:
         orders = await connection.fetch(
-            "SELECT reference, account, external_id, state, erp_order_id, total_minor, currency FROM orders"
+            "SELECT reference, account, external_id, state, erp_order_id, total_minor, currency, version,"
+            " version > 1 AND EXISTS (SELECT 1 FROM ledger l WHERE l.order_id = o.id AND l.type = 'ErpNotAmended')"
+            " AS erp_behind FROM orders o"
         )
         lines = await connection.fetch(
             "SELECT o.reference, l.line_no, l.ordered, l.shipped FROM order_lines l JOIN orders o ON o.id = l.order_id"
         )
         parts = await connection.fetch(
-            "SELECT o.reference, o.external_id, o.message_id, p.number, p.state, l.line_no, l.shipped"
+            "SELECT o.reference, o.external_id, o.message_id, o.numbering, p.number, p.state, l.line_no, l.shipped"
             " FROM part_lines l JOIN parts p USING (order_id, number) JOIN orders o ON o.id = l.order_id"
             " WHERE p.shipment IS NOT NULL AND l.shipped > 0"
         )
@@ -71,7 +77,7 @@ async def ledger_view(database: Database) -> LedgerView:
             "SELECT count(*) FROM dead_letters WHERE code = 'bad_message' AND kind = 'message'"
         )
         windows = await connection.fetch("SELECT account, done_until FROM poll_windows")
-    line_ids = {row["message_id"]: _line_ids(row["content"]) for row in contents}
+    decoded = {row["message_id"]: decode_content(row["content"]) for row in contents}
     shipped: dict[str, dict[int, int]] = defaultdict(dict)
     posted: set[str] = set()
     to_tell: Counter[tuple[str, str]] = Counter()
@@ -79,18 +85,29 @@ async def ledger_view(database: Database) -> LedgerView:
     for row in parts:
         reference = fulfilment_reference(row["reference"], row["number"])
         shipped[reference][row["line_no"]] = row["shipped"]
-        key = (row["external_id"], line_ids[row["message_id"]][row["line_no"]])
+        if row["state"] == PartState.POSTED.value:
+            posted.add(reference)
+        line_id = _line_ids(decoded[row["message_id"]], row["numbering"]).get(row["line_no"])
+        if line_id is None:
+            continue  # the channel dropped the line, and is told nothing of it
+        key = (row["external_id"], line_id)
         to_tell[key] += row["shipped"]
         if row["state"] in (PartState.CONFIRMED.value, PartState.POSTED.value):
             told[key] += row["shipped"]
-        if row["state"] == PartState.POSTED.value:
-            posted.add(reference)
     keys: dict[str, set[str]] = defaultdict(set)
     for source, external_key in inbox:
         keys[source].add(external_key)
     return LedgerView(
         orders=tuple(
-            OrderView(r["reference"], r["state"], bool(r["erp_order_id"]), r["total_minor"], r["currency"])
+            OrderView(
+                r["reference"],
+                r["state"],
+                bool(r["erp_order_id"]),
+                r["total_minor"],
+                r["currency"],
+                r["version"],
+                r["erp_behind"],
+            )
             for r in orders
         ),
         orders_by_external={(r["account"], r["external_id"]): r["reference"] for r in orders},
@@ -105,5 +122,5 @@ async def ledger_view(database: Database) -> LedgerView:
     )
 
 
-def _line_ids(content: bytes) -> dict[int, str]:
-    return {line.line_no: line.external_id for line in decode_content(content).lines}
+def _line_ids(content: OrderContent, numbering: Sequence[int]) -> dict[int, str]:
+    return {line.line_no: line.external_id for line in renumbered(content, numbering).lines}

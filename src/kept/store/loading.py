@@ -12,6 +12,7 @@ import orjson
 
 from kept.domain.events import PartShipped
 from kept.domain.lifecycle import OrderState, PartState
+from kept.domain.numbering import renumbered
 from kept.domain.order import OrderContent
 from kept.domain.progress import LineProgress, Order, Part, PartLine
 from kept.domain.subjects import Message
@@ -72,7 +73,8 @@ class Orders:
         """Orders by id, on a given connection."""
         rows = await connection.fetch(
             "SELECT id, reference, state, seq, message_id, customer_id, erp_order_id, correlation_id,"
-            " cancel_reason, accepted_holds FROM orders WHERE id = ANY($1::bigint[])",
+            " revision, cancel_reason, accepted_holds, version, booked_version, numbering FROM orders"
+            " WHERE id = ANY($1::bigint[])",
             ids,
         )
         if not rows:
@@ -87,14 +89,18 @@ class Orders:
                 state=OrderState(row["state"]),
                 seq=row["seq"],
                 message_id=row["message_id"],
+                revision=row["revision"],
                 correlation_id=row["correlation_id"],
-                content=contents[row["message_id"]],
+                content=renumbered(contents[row["message_id"]], row["numbering"]),
                 lines=tuple(lines[row["id"]]),
                 parts=tuple(parts.get(row["id"], ())),
                 customer_id=row["customer_id"],
                 erp_order_id=row["erp_order_id"],
                 cancel_reason=row["cancel_reason"],
                 accepted_holds=tuple(row["accepted_holds"]),
+                version=row["version"],
+                booked_version=row["booked_version"],
+                numbering=tuple(row["numbering"]),
             )
             for row in rows
         }

@@ -10,14 +10,17 @@ committed, so its transaction number is higher than theirs.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
 import asyncpg
 import orjson
 import structlog
 
+from kept.domain.numbering import renumbered
+from kept.domain.order import OrderContent
 from kept.domain.public_events import PUBLISHED, Fact
 from kept.engine.interfaces import StoreUnavailable
 from kept.store.database import Database
@@ -252,13 +255,17 @@ class Feed:
             Fact(
                 **{name: row[name] for name in _FACT_COLUMNS},
                 data=each,
-                content=contents.get(each["message_id"]) if row["type"] in _WITH_CONTENT else None,
+                content=_content(contents.get(each["message_id"]), each) if row["type"] in _WITH_CONTENT else None,
             )
             for row, each in zip(rows, data, strict=True)
         )
 
 
-_WITH_CONTENT = frozenset({"OrderReceived", "OrderRevised"})
+def _content(content: OrderContent | None, data: Mapping[str, Any]) -> OrderContent | None:
+    return renumbered(content, data.get("numbers", ())) if content is not None else None
+
+
+_WITH_CONTENT = frozenset({"OrderReceived", "OrderRevised", "OrderAmended"})
 _FACT_COLUMNS = (
     "position",
     "order_id",

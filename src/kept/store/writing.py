@@ -26,7 +26,7 @@ async def insert_orders(connection: asyncpg.Connection, orders: Sequence[Order],
             order.content.number,
             order.state.value,
             order.seq,
-            order.content.revision,
+            order.revision,
             order.message_id,
             order.content.currency,
             order.content.total_minor,
@@ -70,7 +70,7 @@ async def update_orders(connection: asyncpg.Connection, changes: Sequence[Change
         row = (after.id, after.state.value, after.seq)
         if after.message_id != before.message_id:
             content = after.content
-            revision = (after.message_id, content.revision, content.total_minor, content.promise.ship_by)
+            revision = (after.message_id, after.revision, content.total_minor, content.promise.ship_by)
             revised.append((*row, after.customer_id, after.erp_order_id, *revision))
         elif (after.customer_id, after.erp_order_id) != (before.customer_id, before.erp_order_id):
             known.append((*row, after.customer_id, after.erp_order_id))
@@ -84,13 +84,26 @@ async def update_orders(connection: asyncpg.Connection, changes: Sequence[Change
 async def _update_words(connection: asyncpg.Connection, changes: Sequence[Change]) -> None:
     """What persons and buyers said. So seldom that it is not worth a place in the statements above."""
     for before, after in _evolved(changes):
-        if (before.cancel_reason, before.accepted_holds) != (after.cancel_reason, after.accepted_holds):
-            await connection.execute(
-                "UPDATE orders SET cancel_reason = $2, accepted_holds = $3 WHERE id = $1",
-                after.id,
-                after.cancel_reason,
-                list(after.accepted_holds),
-            )
+        words = _words(after)
+        if words != _words(before):
+            await connection.execute(_WORDS, after.id, *words)
+
+
+def _words(order: Order) -> tuple[Any, ...]:
+    return (
+        order.cancel_reason,
+        order.accepted_holds,
+        order.revision,
+        order.version,
+        order.booked_version,
+        order.numbering,
+    )
+
+
+_WORDS = """
+UPDATE orders SET cancel_reason = $2, accepted_holds = $3, revision = $4, version = $5, booked_version = $6,
+       numbering = $7 WHERE id = $1
+"""
 
 
 _MOVED = """
@@ -121,7 +134,7 @@ async def update_lines(connection: asyncpg.Connection, changes: Sequence[Change]
         await insert_lines(connection, revised)
     rewritten = {order.id for order in revised}
     rows = [
-        (after.id, new.line_no, new.cancelled, new.shipped)
+        (after.id, new.line_no, new.ordered, new.cancelled, new.shipped)
         for before, after in _evolved(changes)
         if after.id not in rewritten and before.lines is not after.lines
         for old, new in zip(before.lines, after.lines, strict=True)
@@ -129,10 +142,11 @@ async def update_lines(connection: asyncpg.Connection, changes: Sequence[Change]
     ]
     if rows:
         await connection.execute(
-            "UPDATE order_lines l SET cancelled = x.cancelled, shipped = x.shipped"
-            " FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[]) AS x(order_id, line_no, cancelled, shipped)"
+            "UPDATE order_lines l SET ordered = x.ordered, cancelled = x.cancelled, shipped = x.shipped"
+            " FROM unnest($1::bigint[], $2::int[], $3::int[], $4::int[], $5::int[])"
+            " AS x(order_id, line_no, ordered, cancelled, shipped)"
             " WHERE l.order_id = x.order_id AND l.line_no = x.line_no",
-            *columns(rows, 4),
+            *columns(rows, 5),
         )
 
 

@@ -12,6 +12,7 @@ import pytest
 from kept.domain import events as ev
 from kept.domain.lifecycle import OrderState, PartState
 from kept.domain.progress import evolve
+from kept.domain.revisions import facts_of_revision
 from kept.engine.delivery import Advance, Delivery, Loaded, Settling
 from kept.engine.outcome import Document
 from kept.processes.assembly import utc_now
@@ -270,3 +271,31 @@ async def test_a_revised_orders_lines_are_written_anew(driver: Driver) -> None:
     assert now.content == new
     assert now.message_id == message.subject.id
     assert await breaches(driver.database) == {}
+
+
+async def test_an_amended_order_is_read_as_it_was_written(driver: Driver) -> None:
+    order = await driver.booked()
+    new = replace(order.content, revision=101, lines=(samples.line(1, 1), replace(samples.line(2, 2), external_id="n")))
+    message = await driver.normalised(new)
+    (amended,) = facts_of_revision(order, new, message.subject.id, amendable=True)
+    await driver.settle(done(message, ev.MessageProcessed(), amended, about=order, content=new))
+    now = (await driver.orders.by_ids([order.id]))[order.id]
+    expected = evolve(order, [amended], new).order
+    assert now == expected
+    assert now.state is OrderState.AMENDING
+    assert (now.version, now.booked_version, now.revision, now.numbering) == (2, 1, 101, (1, 3))
+    assert [line.line_no for line in now.content.lines] == [1, 3]
+    assert await breaches(driver.database) == {}
+    await driver.advance("intercept", ev.PartCancelled(1, "stopped"))
+    assert await steps_waiting(driver) == ["validate"]
+    assert await breaches(driver.database) == {}
+
+
+async def test_a_revision_that_changes_nothing_is_remembered_as_heard(driver: Driver) -> None:
+    order = await driver.booked()
+    same = replace(order.content, revision=500)
+    message = await driver.normalised(same)
+    (ignored,) = facts_of_revision(order, same, message.subject.id, amendable=True)
+    await driver.settle(done(message, ev.MessageProcessed(), ignored, about=order, content=same))
+    now = (await driver.orders.by_ids([order.id]))[order.id]
+    assert (now.revision, now.content.revision) == (500, 100)

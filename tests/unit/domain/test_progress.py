@@ -8,8 +8,8 @@ from typing import Any
 import pytest
 
 from kept.domain import events as ev
-from kept.domain.lifecycle import TERMINAL, IllegalTransition, OrderState, PartState
-from kept.domain.progress import RESERVING, Order, StockMove, evolve, shippable
+from kept.domain.lifecycle import RESERVING, TERMINAL, IllegalTransition, OrderState, PartState
+from kept.domain.progress import Order, StockMove, evolve, shippable
 from tests.unit.domain.samples import (
     BOOKED,
     EAST_ALL,

@@ -9,9 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from kept.domain import events as ev
-from kept.domain.lifecycle import STEP_OF_STATE, TERMINAL, OrderState, PartState
+from kept.domain.lifecycle import RESERVING, STEP_OF_STATE, STOPPING, TERMINAL, OrderState, PartState
 from kept.domain.order import OrderContent
-from kept.domain.progress import RESERVING, Order, Part, StockMove, evolve
+from kept.domain.progress import Order, Part, StockMove, evolve
+from kept.domain.revisions import facts_of_revision
 from tests.unit.domain.samples import SSCC, begun, content, line, planned, reserved, routed, shipped
 
 CENTRES = ("east", "north", "south", "west", "other")
@@ -50,7 +51,14 @@ def order_moves(order: Order, draw: Callable[[Any], Any]) -> list[Move]:
         revision = order.content.revision + 1
         newer = content(*(line(n, draw(st.integers(1, 4))) for n in (1, 2)), revision=revision)
         moves.append(([ev.OrderRevised(revision, 12)], newer))
-    if order.state in before_routing | {OrderState.ROUTED, OrderState.BOOKED}:
+    if order.parts:
+        revision = order.revision + 1
+        numbers = draw(st.permutations([1, 2, 3]))
+        newer = content(*(line(n, draw(st.integers(0, 4))) for n in numbers), revision=revision)
+        facts = facts_of_revision(order, newer, 12, amendable=True)
+        if not isinstance(facts[0], ev.RevisionIgnored):
+            moves.append((facts, newer))
+    if order.state in before_routing | {OrderState.ROUTED, OrderState.BOOKED, OrderState.AMENDING}:
         moves.append(([ev.CancelRequested("channel", 13)], None))
     return moves
 
@@ -109,11 +117,13 @@ def check(order: Order, moves: list[StockMove]) -> None:
     assert {one.line_no: one.shipped for one in order.lines if one.shipped} == {n: q for n, q in gone.items() if q}
     assert -sum(move.on_hand for move in moves) == sum(gone.values())
     some_open = any(part.open for part in order.parts)
+    if order.state is OrderState.AMENDING:
+        assert any(part.state in STOPPING for part in order.parts), "an order that is amended has parts that stop"
     if order.state in {OrderState.BOOKED, OrderState.CANCELLING}:
         assert some_open, "an order that waits for its parts has an open one"
         assert order.state is OrderState.CANCELLING or not order.unrouted()
     if order.state is OrderState.VALIDATED:
-        assert order.unrouted(), "an order to be routed has pieces to route"
+        assert order.unrouted() or order.version > 1, "an order to be routed has pieces to route, or had"
     if order.state in TERMINAL:
         assert not some_open
         assert all(one.open == 0 for one in order.lines)

@@ -179,10 +179,12 @@ def order_body() -> dict[str, Any]:
         "currency": "USD",
         "placed_at": "2026-03-02T09:15:00Z",
         "ship_to": ADDRESS,
-        "lines": [line | {"discount_minor": 300, "tax_minor": 280}],
+        "lines": [line | {"discount_minor": 300, "tax_minor": 280, "free": False}],
         "shipping_minor": 570,
         "shipping_tax_minor": 0,
         "total_minor": 4350,
+        "tax_included": False,
+        "version": 1,
     }
 
 

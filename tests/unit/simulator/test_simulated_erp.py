@@ -96,6 +96,28 @@ async def test_an_erp_that_honours_nothing_books_twice_and_says_so(
     assert live(config) == ["R-1", "R-1"]
 
 
+async def test_a_newer_version_amends_and_an_older_one_changes_nothing(
+    make_world: WorldMaker, erp_client: ErpClient, order_body: Json
+) -> None:
+    config = make_world()
+    fewer = order_body | {"lines": [order_body["lines"][0] | {"quantity": 1}], "total_minor": 2450}
+    async with erp_running(config) as port:
+        erp = erp_client(config, port)
+        assert (await erp.put("/v1/orders/R-1", json=fewer, headers=key("a"))).status_code == 404
+        await erp.post("/v1/orders", json=order_body, headers=key("k1"))
+        amended = await erp.put("/v1/orders/R-1", json=fewer | {"version": 3}, headers=key("a3"))
+        late = await erp.put("/v1/orders/R-1", json=order_body | {"version": 2}, headers=key("a2"))
+        await erp.post("/v1/orders/R-1/withdrawal", json={}, headers=key("w"))
+        closed = await erp.put("/v1/orders/R-1", json=order_body | {"version": 4}, headers=key("a4"))
+        other = await erp.put("/v1/orders/R-2", json=order_body, headers=key("a5"))
+    assert (amended.status_code, amended.json()["total_minor"]) == (200, 2450)
+    assert late.json() == closed.json() == amended.json()
+    assert other.status_code == 422
+    book = book_of(config)
+    assert [(reference, quantity) for reference, _, _, _, quantity in book.order_lines()] == [("R-1", 1)]
+    book.close()
+
+
 async def test_shipments_and_withdrawals_need_an_order_and_happen_once(
     make_world: WorldMaker, erp_client: ErpClient, order_body: Json
 ) -> None:

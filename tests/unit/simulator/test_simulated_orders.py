@@ -9,9 +9,12 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kept.connectors.registry import CHANNELS
+from kept.ports import Incoming
 from kept.simulator.config import Delays
+from kept.simulator.dialects import DIALECTS
 from kept.simulator.faults import Behaviour, Luck
-from kept.simulator.orders import Sale, make_sale
+from kept.simulator.orders import Sale, cut, make_sale
 from kept.simulator.payloads import Version, inhouse_order, shopify_order
 from kept.simulator.script import Flavour, script
 
@@ -144,3 +147,29 @@ def test_a_stale_revision_comes_last() -> None:
 def test_bad_messages_are_extra() -> None:
     drafts = script(all_of(malformed=1, forged=1), "shop", 1, Delays(), free=False)
     assert [draft.flavour for draft in drafts] == [Flavour.GOOD, Flavour.MALFORMED, Flavour.FORGED]
+
+
+def test_a_piece_that_is_taken_off_leaves_a_sale_that_ties_in_every_dialect() -> None:
+    seen = 0
+    for seq in range(1, 200):
+        sale = make_sale(1, seq, NOW)
+        fewer = cut(sale)
+        if fewer == sale:
+            continue
+        seen += 1
+        assert sum(line.wanted for line in sale.lines) - sum(line.wanted for line in fewer.lines) == 1
+        version = Version(age_s=3, cut=True)
+        for kind, account in (("inhouse", "inhouse"), ("shopify", "shop")):
+            body = DIALECTS[kind].body(fewer, version)
+            headers = {"x-shopify-topic": "orders/updated"}
+            said = CHANNELS[kind].normalise(account, Incoming(headers, body), NOW)
+            assert said is not None
+            assert said.computed_total_minor() == said.total_minor == fewer.total_minor
+    assert seen > 50
+
+
+def test_a_piece_is_taken_off_later_and_never_of_a_cancelled_order() -> None:
+    create, less = script(all_of(cuts=1), "shop", 1, Delays(), free=False)
+    assert (less.version.cut, less.version.age_s > create.version.age_s) == (True, True)
+    drafts = script(all_of(cuts=1, cancels_soon=1), "shop", 1, Delays(), free=False)
+    assert not any(draft.version.cut for draft in drafts)

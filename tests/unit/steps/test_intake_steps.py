@@ -116,10 +116,20 @@ async def test_a_cancel_of_an_order_on_its_way_is_taken_up() -> None:
     assert done(outcome).events == [ev.MessageProcessed(), ev.CancelRequested("channel", 1)]
 
 
-async def test_an_edit_of_an_order_on_its_way_is_too_late_and_says_so() -> None:
+async def test_an_edit_of_an_order_on_its_way_amends_it() -> None:
     world = World()
     world.shelf.orders.append(booked_order())
-    (outcome,) = await only(world, content(line(1, 1), revision=200))
+    newer = content(line(1, 1), revision=200)
+    (outcome,) = await only(world, newer)
+    assert done(outcome).events[1:] == [ev.OrderAmended(200, 1, (1,))]
+    assert done(outcome).content is newer
+
+
+async def test_an_edit_is_too_late_where_the_erp_takes_none_and_says_so() -> None:
+    world = World()
+    world.shelf.orders.append(booked_order())
+    ports = replace(world.ports(), erp=replace(world.ports().erp, amendment=None))
+    (outcome,) = await deduplicate([channel_message(1, content(line(1, 1), revision=200))], ports)
     assert done(outcome).events[1] == ev.RevisionIgnored(200, 1, "too late: the order is booked")
 
 

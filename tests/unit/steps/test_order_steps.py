@@ -212,7 +212,7 @@ async def test_an_order_of_which_something_shipped_is_completed_with_the_rest_wi
     world = World()
     assert facts(await withdraw(order, world.ports())) == [ev.OrderCompleted()]
     assert world.erp.withdrawn == {REFERENCE}
-    assert book_key(order) == BOOK
+    assert book_key(order.reference, order.version) == BOOK
 
 
 # ------------------------------------------------------------------ acknowledge

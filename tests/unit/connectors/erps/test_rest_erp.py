@@ -84,11 +84,21 @@ async def test_the_order_on_the_wire_is_the_contracts() -> None:
             "phone": "",
         },
         "lines": [
-            {"line_no": 1, "sku": "S1", "quantity": 2, "unit_price_minor": 1000, "discount_minor": 0, "tax_minor": 100}
+            {
+                "line_no": 1,
+                "sku": "S1",
+                "quantity": 2,
+                "unit_price_minor": 1000,
+                "discount_minor": 0,
+                "tax_minor": 100,
+                "free": False,
+            }
         ],
         "shipping_minor": 500,
         "shipping_tax_minor": 0,
         "total_minor": 2600,
+        "tax_included": False,
+        "version": 1,
     }
 
 

@@ -19,4 +19,5 @@ def build(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:
         headers=bearer(f"erps.{name}.token", settings.token),
     )
     erp = RestErp(target)
-    return Erp(name=name, items=erp, customers=erp, booking=erp, shipments=erp, withdrawal=erp)
+    amendment = erp if settings.amends else None
+    return Erp(name=name, items=erp, customers=erp, booking=erp, shipments=erp, withdrawal=erp, amendment=amendment)

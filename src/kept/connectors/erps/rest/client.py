@@ -24,7 +24,7 @@ _SKUS_PER_CHECK = 1000  # what the contract allows in one call
 
 
 class RestErp:
-    """All five capabilities of an ERP, over one HTTP target. Raises the faults of `HttpTarget.call`."""
+    """All six capabilities of an ERP, over one HTTP target. Raises the faults of `HttpTarget.call`."""
 
     honours_key = True
     write_horizon = timedelta(0)  # with a key, a lost request may apply late without harm
@@ -54,6 +54,15 @@ class RestErp:
     async def find_order(self, reference: str) -> BookedOrder | None:
         request = Request("GET", "/v1/orders", params={"reference": reference})
         return await self._target.call(request, partial(mapping.found_order, reference=reference))
+
+    async def amend(self, order: SalesOrder, key: str) -> BookedOrder:
+        """Raises PermanentFault "not_found" if the ERP has no such order."""
+        path = f"/v1/orders/{segment(order.reference)}"
+        request = Request("PUT", path, json=mapping.order_json(order), key=key)
+        amended = await self._target.look_up(request, partial(mapping.booked, reference=order.reference))
+        if amended is None:
+            raise PermanentFault(f"{self._target.name} has no order {order.reference} to amend", code="not_found")
+        return amended
 
     async def post_shipment(self, posting: ShipmentPosting, key: str) -> PostedShipment:
         path = f"/v1/orders/{segment(posting.order_reference)}/shipments"

@@ -91,12 +91,15 @@ def order_json(order: SalesOrder) -> dict[str, Any]:
                 "unit_price_minor": line.unit_price_minor,
                 "discount_minor": line.discount_minor,
                 "tax_minor": line.tax_minor,
+                "free": line.free,
             }
             for line in order.lines
         ],
         "shipping_minor": order.shipping_minor,
         "shipping_tax_minor": order.shipping_tax_minor,
         "total_minor": order.total_minor,
+        "tax_included": order.tax_included,
+        "version": order.version,
     }
 
 

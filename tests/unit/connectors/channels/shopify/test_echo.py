@@ -59,7 +59,7 @@ def test_the_echo_of_our_own_fulfilment_is_recorded_and_changes_nothing(
 ) -> None:
     (fact,) = facts_of_revision(booked(*facts), content, message_id=12)
     assert isinstance(fact, ev.RevisionIgnored)
-    assert fact.reason == "nothing that ships differs"
+    assert fact.reason == "nothing that is still to ship differs"
 
 
 def test_what_only_looks_like_an_echo_is_not_taken_for_one() -> None:

@@ -25,6 +25,7 @@ from kept.connectors.channels.shopify.schemas import (
     OpenLine,
     OrderData,
     OrderNode,
+    PageInfo,
     QuantitiesSetData,
     ShippedItem,
 )
@@ -39,13 +40,28 @@ def order(data: Any, gid: str) -> OrderNode | None:
     found = msgspec.convert(data, OrderData).order
     if found is not None:
         same("the order", gid, found.id)
+        next_cursor(found.fulfillment_orders.page_info)
+        for fulfilment in found.fulfillments:
+            next_cursor(fulfilment.fulfillment_line_items.page_info)
+        for fulfilment_order in found.fulfillment_orders.nodes:
+            next_cursor(fulfilment_order.line_items.page_info)
     return found
+
+
+def next_cursor(page: PageInfo) -> str:
+    """Where the next page begins; "" after the last one. Without a cursor the first page would come again."""
+    if not page.has_next_page:
+        return ""
+    if not page.end_cursor:
+        raise UnexpectedAnswer("there is a next page and no cursor to it")
+    return page.end_cursor
 
 
 def shipped_items(data: Any) -> Lines[ShippedItem]:
     found = msgspec.convert(data, FulfilmentLinesData).fulfillment
     if found is None:
         raise UnexpectedAnswer("the fulfilment that was just listed is not there")
+    next_cursor(found.fulfillment_line_items.page_info)
     return found.fulfillment_line_items
 
 
@@ -53,6 +69,7 @@ def open_lines(data: Any) -> Lines[OpenLine]:
     found = msgspec.convert(data, FulfilmentOrderLinesData).fulfillment_order
     if found is None:
         raise UnexpectedAnswer("the fulfilment order that was just listed is not there")
+    next_cursor(found.line_items.page_info)
     return found.line_items
 
 
@@ -95,8 +112,7 @@ def locations(data: Any) -> list[str]:
 
 def items(data: Any) -> Items:
     found = msgspec.convert(data, ItemsData).inventory_items
-    if found.page_info.has_next_page and not found.page_info.end_cursor:
-        raise UnexpectedAnswer("there is a next page and no cursor to it")
+    next_cursor(found.page_info)
     return found
 
 

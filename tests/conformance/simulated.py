@@ -145,6 +145,19 @@ def _changes(request: httpx2.Request) -> bool:
     return b"query" not in request.content or b"mutation" in request.content
 
 
+def _fetch(name: Callable[[Simulated], str]) -> Builder:
+    """A bench for reading one order that a message names."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = Simulated("shop", folder)
+        wire, targets = connect(vendor, clock, lambda request: request.url.path not in _TOKENS)
+        port = _channel("shop", vendor, targets).fetch
+        assert port is not None
+        return Bench(wire, targets, lambda: port.fetch(name(vendor)))
+
+    return build
+
+
 _CONFIRM = Operation(_confirm, "fulfilments")
 _CANCEL = Operation(_cancel, "cancellations")
 SIMULATED: dict[str, Builder] = {
@@ -157,4 +170,10 @@ SIMULATED: dict[str, Builder] = {
     "simulated walmart.acknowledge": _builder("market", Operation(_acknowledge, "acknowledgements")),
     "simulated walmart.cancel": _builder("market", Operation(_cancel, "cancellations", acknowledged=True)),
     "simulated walmart.confirm": _builder("market", Operation(_confirm, "fulfilments", acknowledged=True)),
+}
+SIMULATED_READS: dict[str, Builder] = {
+    "simulated shopify.fetch": _fetch(lambda vendor: f"gid://shopify/Order/{vendor.order_id}"),
+    "simulated shopify.fetch_by_fulfilment_order": _fetch(
+        lambda vendor: f"gid://shopify/FulfillmentOrder/{vendor.order_id}"
+    ),
 }

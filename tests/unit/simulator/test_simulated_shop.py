@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from kept.ports import (
     Channel,
     ChannelCancel,
     ChannelCancelled,
+    Incoming,
     PermanentFault,
     StockOffer,
     TemporaryFault,
@@ -74,6 +76,33 @@ async def test_an_order_is_cancelled_once_and_says_so(kept: Any, make_world: Wor
         assert await channel.cancel.find_cancel(wanted) == ChannelCancelled(wanted.channel_order_id)
         with pytest.raises(PermanentFault):
             await channel.cancel.cancel(replace(wanted, channel_order_id="1"), "k")
+
+
+async def test_an_order_that_a_message_names_is_read_as_the_list_has_it(kept: Any, make_world: WorldMaker) -> None:
+    async with shop(kept, make_world, NO_LIMITS) as channel:
+        assert channel.fetch is not None
+        assert channel.poll is not None
+        wanted = cancel_of(kept)
+        number, now = wanted.channel_order_id, datetime.now(UTC)
+        listed = (await channel.poll.changed(now - timedelta(hours=1), now + timedelta(hours=1))).orders
+        (same,) = (each for each in listed if each.key.startswith(f"{number}:"))
+        for kind in ("Order", "FulfillmentOrder"):
+            assert await channel.fetch.fetch(f"gid://shopify/{kind}/{number}") == same
+            assert await channel.fetch.fetch(f"gid://shopify/{kind}/1") is None
+
+
+async def test_a_fulfilment_order_s_webhook_leads_to_how_the_order_stands(kept: Any, make_world: WorldMaker) -> None:
+    async with shop(kept, make_world, NO_LIMITS) as channel:
+        wanted = cancel_of(kept)
+        told = {"fulfillment_order": {"id": f"gid://shopify/FulfillmentOrder/{wanted.channel_order_id}"}}
+        message = Incoming({"x-shopify-topic": "fulfillment_orders/cancelled"}, json.dumps(told).encode())
+        before = await channel.fetch.fetch(channel.fetch.names(message))
+        await channel.cancel.cancel(wanted, "k")
+        after = await channel.fetch.fetch(channel.fetch.names(message))
+        now = datetime.now(UTC)
+        orders = [channel.normalise("shop", Incoming(each.headers, each.body), now) for each in (before, after)]
+        assert [order.cancelled for order in orders] == [False, True]
+        assert orders[0].revision < orders[1].revision
 
 
 async def test_stock_is_compared_and_swapped(kept: Any, make_world: WorldMaker) -> None:

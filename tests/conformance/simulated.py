@@ -16,7 +16,7 @@ from kept.domain.events import Package, ShippedLine
 from kept.ports import Acknowledgement, CancelReason, Channel, ChannelCancel, Confirmation
 from kept.settings import load_business, resolve_secret
 from kept.simulator.books import CHANNEL_SCHEMA, Book
-from kept.simulator.config import WorldConfig
+from kept.simulator.config import Delays, WorldConfig
 from kept.simulator.demo import ACCOUNTS, demo_config
 from kept.simulator.dialects import DIALECTS
 from kept.simulator.driver import Driver
@@ -39,7 +39,10 @@ class Simulated(Vendor):
     def __init__(self, account: str, folder: Path) -> None:
         super().__init__()
         self.account = account
-        world = demo_config(folder / "world", accounts=(account,), seed=SEED, behaviour=Behaviour.calm())
+        at_once = Delays(cancel_job_s=0.0)  # what a job does later has tests of its own
+        world = demo_config(
+            folder / "world", accounts=(account,), seed=SEED, behaviour=Behaviour.calm(), delays=at_once
+        )
         self.config: WorldConfig = world.config
         (folder / "kept.toml").write_text(world.kept_toml, encoding="utf-8")
         self.settings = load_business(folder / "kept.toml").channels[account]

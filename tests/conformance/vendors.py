@@ -148,8 +148,10 @@ class FakeShop(Vendor):
             return answer(200, {"errors": [error], "data": None})
         if "orderCancel(" in body["query"]:
             self.documents.setdefault("cancels", {})["5001"] = body["variables"]
-            job = {"id": "gid://shopify/Job/1"}
-            return answer(200, {"data": {"orderCancel": {"job": job, "orderCancelUserErrors": []}}})
+            order = {"id": body["variables"]["orderId"], "cancelledAt": "2026-11-03T09:00:00Z"}
+            job = {"id": "gid://shopify/OrderCancelJobResult/1", "done": True, "status": "SUCCEEDED", "errors": []}
+            made: Json = {"job": None, "jobResult": job | {"order": order}, "orderCancelUserErrors": []}
+            return answer(200, {"data": {"orderCancel": made}})
         if "cancelledAt" in body["query"]:
             at = "2026-11-03T09:00:00Z" if self.count("cancels") else None
             return answer(200, {"data": {"order": {"id": body["variables"]["id"], "cancelledAt": at}}})

@@ -22,8 +22,10 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kept.simulator import shopify_admin as admin
+from kept.simulator import shopify_cancels as cancels
 from kept.simulator.confirmations import Fulfilment, confirmed_pieces, fulfilments_of, record_fulfilment
 from kept.simulator.driver import Driver
+from kept.simulator.faults import Luck
 from kept.simulator.party import Answer, Party, content_sha256, read_json
 from kept.simulator.payloads import iso, shopify_order, shopify_order_id
 from kept.simulator.shopify_admin import Points
@@ -82,6 +84,8 @@ class Shop:
             "refund": self._serve_refund,
             "fulfillmentCreate": self._serve_create,
             "orderCancel": self._serve_cancel,
+            "node": self._serve_job,
+            "job": self._serve_job,
             "locations": self._serve_locations,
             "inventoryItems": self._serve_items,
             "inventorySetQuantities": self._serve_quantities,
@@ -135,9 +139,15 @@ class Shop:
         return tracking, partial(self._create, given=given)
 
     def _serve_cancel(self, variables: dict[str, Any]) -> _Work | None:
-        name, at = self.party.name, self.party.clock()
         order_id = _number(_variable(variables, "/Order/"))
-        return (order_id, lambda db: _data(admin.cancel(db, name, variables, at))) if order_id else None
+        return (order_id, lambda db: self._cancel(db, order_id, variables)) if order_id else None
+
+    def _serve_job(self, variables: dict[str, Any]) -> _Work | None:
+        """A job or its result, with its order beside it."""
+        name, now = self.party.name, self.party.clock()
+        job_id = _number(_variable(variables, "/Job/") or _variable(variables, "/OrderCancelJobResult/"))
+        nothing = {"node": None, "job": None, "order": None}
+        return (job_id, lambda db: _data(cancels.looked_at(db, name, job_id, now) or nothing)) if job_id else None
 
     def _serve_locations(self, variables: dict[str, Any]) -> _Work | None:
         return "", lambda db: _data({"locations": connection([{"id": admin.LOCATION}])})
@@ -182,7 +192,8 @@ class Shop:
 
     def _body(self, db: sqlite3.Connection, seq: int, made_at: float) -> dict[str, Any]:
         sale, version = self.driver.stands(self.party.name, seq, made_at)
-        if admin.cancelled_at(db, self.party.name, str(shopify_order_id(seq))) is not None:
+        order_id = str(shopify_order_id(seq))
+        if cancels.cancelled_at(db, self.party.name, order_id, self.party.clock()) is not None:
             version = replace(version, cancelled=True, age_s=_AGE_S_MAX)
         return shopify_order(sale, version)
 
@@ -212,6 +223,23 @@ class Shop:
         if row is None:
             return _data({"order": None})
         return _data({"order": order_node(self._body(db, *row), self._fulfilment_order(db, order_id))})
+
+    # -------------------------------------------------------------- orderCancel
+
+    def _cancel(self, db: sqlite3.Connection, order_id: str, variables: dict[str, Any]) -> Answer:
+        name, now, config = self.party.name, self.party.clock(), self.driver.config
+        row = db.execute(
+            "SELECT seq, made_at FROM orders WHERE account = ? AND external_id = ?", (name, order_id)
+        ).fetchone()
+        if row is not None and self.driver.stands(name, *row)[1].cancelled:
+            return _data(cancels.refused_as_cancelled())
+        job = cancels.Job(
+            cancels.new_job_id(name, order_id, now),
+            order_id,
+            now + config.delays.cancel_job_s,
+            Luck(config.seed, config.behaviour).strikes("cancel_jobs_fail", name, order_id),
+        )
+        return _data(cancels.begin(db, name, variables, job, now))
 
     # -------------------------------------------------------------- fulfillmentOrder(id:)
 

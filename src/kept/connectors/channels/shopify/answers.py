@@ -11,6 +11,8 @@ from kept.connectors.answers import UnexpectedAnswer, masked, same
 from kept.connectors.channels.shopify.codes import CANCEL_ERRORS
 from kept.connectors.channels.shopify.fulfilling import number_of
 from kept.connectors.channels.shopify.schemas import (
+    CancelJob,
+    CancelJobData,
     CancellationData,
     CancellationNode,
     CancelledData,
@@ -94,16 +96,31 @@ def cancellation(data: Any, gid: str) -> CancellationNode | None:
     return found
 
 
-def cancel_begun(data: Any, reference: str) -> None:
-    """Nothing, if the job was taken on. Raises the fault that Shopify's error means by CANCEL_ERRORS."""
+def cancel_begun(data: Any, gid: str, reference: str) -> CancelJob:
+    """The job that was taken on, as far as it is. Raises the fault that Shopify's error means by CANCEL_ERRORS."""
     answer = msgspec.convert(data, CancelledData).order_cancel
     if answer is not None and answer.order_cancel_user_errors:
         error = answer.order_cancel_user_errors[0]
         code = error.code or "user_error"
         text = f"Shopify refused to cancel {reference}: {code}: {masked(error.message)}"
         raise fault_of(CANCEL_ERRORS.get(code, Meaning.PERMANENT), text, code)
-    if answer is None or answer.job is None:
+    job = (answer.job_result or answer.job) if answer is not None else None
+    if job is None or not job.id:
         raise UnexpectedAnswer("there is neither a job nor an error")
+    if job.order is not None:
+        same("the order", gid, job.order.id)
+    return job
+
+
+def cancel_job(data: Any, gid: str) -> CancelJob:
+    """The job as it is now, with its order."""
+    found = msgspec.convert(data, CancelJobData)
+    job = found.node or found.job or CancelJob(done=True)  # Shopify forgets jobs, and none that is still to run
+    if found.order is None:
+        raise UnexpectedAnswer("the order of the job is not there")
+    same("the order", gid, found.order.id)
+    job.order = found.order
+    return job
 
 
 def locations(data: Any) -> list[str]:

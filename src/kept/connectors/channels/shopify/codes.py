@@ -142,6 +142,11 @@ CANCEL_ERRORS = {
     "STORE_CREDIT_REFUND_MISSING_CUSTOMER": Meaning.PERMANENT,
 }
 
+# OrderCancelStatus. Source: schema 2026-10.
+CANCEL_UNDER_WAY = "STARTED"
+CANCEL_DONE = "SUCCEEDED"
+CANCEL_ENDS = frozenset({CANCEL_DONE, "FAILED"})
+
 # InventorySetQuantitiesUserErrorCode, where it blames one row: our word for it. Source: schema 2026-10.
 STALE = "stale"
 STOCK_REFUSALS = {

@@ -185,3 +185,11 @@ def test_each_of_our_reasons_is_one_of_shopifys() -> None:
         given = cancel_input(replace(WHOLE_CANCEL, reason=reason))
         assert given["restock"] is (reason is not CancelReason.OUT_OF_STOCK)
         assert len(given["staffNote"]) <= 255
+
+
+async def test_a_code_that_is_not_in_the_table_is_a_permanent_fault_that_names_it() -> None:
+    shop = CancellingShop()
+    shop.error = "SHIPPED_BY_PIGEON"
+    with pytest.raises(PermanentFault, match="SHIPPED_BY_PIGEON") as fault:
+        await shop.port().cancel(WHOLE_CANCEL, KEY)
+    assert (type(fault.value), fault.value.code) == (PermanentFault, "SHIPPED_BY_PIGEON")

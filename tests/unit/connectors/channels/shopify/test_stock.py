@@ -155,3 +155,13 @@ async def test_a_key_that_failed_before_is_replaced_by_another() -> None:
 
 def test_quotes_in_skus_do_not_end_the_search() -> None:
     assert search(["O'NEIL", "B\\1"]) == r"sku:'O\'NEIL' OR sku:'B\\1'"
+
+
+@pytest.mark.parametrize("field", [["input"], ["input", "quantities", "0", "quantity"]])
+async def test_a_code_that_is_not_in_the_table_is_a_permanent_fault_that_names_it(field: list[str]) -> None:
+    shop = StockingShop()
+    shop.errors = [{"code": "COUNTED_BY_PIGEON", "field": field, "message": "No."}]
+    with pytest.raises(PermanentFault, match="COUNTED_BY_PIGEON") as fault:
+        await shop.port().push([StockOffer("A", 7)], "k")
+    assert (type(fault.value), fault.value.code) == (PermanentFault, "COUNTED_BY_PIGEON")
+    assert shop.quantities[A] == 5

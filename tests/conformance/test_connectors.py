@@ -27,6 +27,7 @@ _NOT_FINDABLE = {
     "inhouse.push_stock",
     "amazon.push_stock",
     "walmart.push_stock",
+    "shopify.push_stock",
 }
 FINDABLE = [name for name in WRITES if name not in _NOT_FINDABLE]
 TOKEN_HEADERS = ("authorization", "x-shopify-access-token", "x-amz-access-token", "wm_sec.access_token")

@@ -8,7 +8,7 @@ from typing import Any, TypeVar
 import msgspec
 
 from kept.connectors.answers import UnexpectedAnswer, masked, same
-from kept.connectors.channels.shopify.codes import CANCEL_ERRORS
+from kept.connectors.channels.shopify.codes import AVAILABLE, CANCEL_ERRORS
 from kept.connectors.channels.shopify.fulfilling import number_of
 from kept.connectors.channels.shopify.schemas import (
     CancelJob,
@@ -30,6 +30,7 @@ from kept.connectors.channels.shopify.schemas import (
     PageInfo,
     QuantitiesSetData,
     ShippedItem,
+    StockLevelsData,
 )
 from kept.connectors.meanings import Meaning, fault_of
 from kept.ports import PermanentFault
@@ -130,6 +131,17 @@ def locations(data: Any) -> list[str]:
 def items(data: Any) -> Items:
     found = msgspec.convert(data, ItemsData).inventory_items
     next_cursor(found.page_info)
+    return found
+
+
+def stock_levels(data: Any) -> dict[str, int]:
+    """What may be sold of each item; an item that is gone, or not stocked at the place, is not among them."""
+    found: dict[str, int] = {}
+    for item in msgspec.convert(data, StockLevelsData).nodes:
+        if item is not None and item.inventory_level is not None:
+            quantities = {each.name: each.quantity for each in item.inventory_level.quantities}
+            if AVAILABLE in quantities:
+                found[item.id] = quantities[AVAILABLE]
     return found
 
 

@@ -337,6 +337,21 @@ query inventoryItems($query: String!, $after: String) {
     cost=50.0,
 )
 
+STOCK_LEVELS = Operation(
+    "stockLevels",
+    """
+query stockLevels($ids: [ID!]!, $location: ID!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem {
+      id
+      inventoryLevel(locationId: $location) { quantities(names: ["available"]) { name quantity } }
+    }
+  }
+}
+""",
+    cost=300.0,  # of 100 items
+)
+
 # The schema demands @idempotent of inventory mutations since 2026-04.
 SET_QUANTITIES = Operation(
     "inventorySetQuantities",
@@ -366,5 +381,6 @@ ALL = (
     CANCEL_JOB,
     LOCATIONS,
     INVENTORY_ITEMS,
+    STOCK_LEVELS,
     SET_QUANTITIES,
 )

@@ -327,6 +327,26 @@ class ItemsData(msgspec.Struct, rename="camel"):
     inventory_items: Items
 
 
+class Quantity(msgspec.Struct):
+    name: str
+    quantity: int
+
+
+class StockLevel(msgspec.Struct):
+    """What of an item is at one location; Shopify has no level where it was never stocked."""
+
+    quantities: list[Quantity]
+
+
+class StockedItem(msgspec.Struct, rename="camel"):
+    id: str
+    inventory_level: StockLevel | None = None
+
+
+class StockLevelsData(msgspec.Struct):
+    nodes: list[StockedItem | None]
+
+
 class QuantitiesSet(msgspec.Struct, rename="camel"):
     user_errors: list[CodedError]
 

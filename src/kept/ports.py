@@ -300,16 +300,28 @@ class ChannelCancelled:
     """The channel's own id of the cancel, or of the order where it has none."""
 
     cancel_id: str
+    job_id: str = ""  # not done yet: the channel took it on under this id, and `CancelJobs` tells what becomes of it
 
 
 class CancelAtChannel(Protocol):
     """Cancels pieces at a channel."""
 
     honours_key: bool
+    write_horizon: timedelta
 
     async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled: ...
 
     async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None: ...
+
+
+class CancelJobs(Protocol):
+    """Tells what became of cancels that a channel took on to do them later."""
+
+    async def finished(self, cancel: ChannelCancel, job_id: str) -> ChannelCancelled:
+        """The cancel, once it is done. Raises TemporaryFault while it is under way, and PermanentFault with the
+        channel's reason when it failed.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -354,6 +366,7 @@ class Channel:
     notifications: ReceiveNotifications | None = None
     acknowledge: AcknowledgeOrder | None = None
     cancel: CancelAtChannel | None = None
+    cancel_jobs: CancelJobs | None = None  # of a channel whose `cancel` may answer with a job
     push_stock: PushStock | None = None
     admit: Verify | None = None  # who may post orders to our REST intake and ask after them, by bearer token
 

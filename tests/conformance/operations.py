@@ -338,6 +338,7 @@ WRITES: dict[str, Builder] = {
     "walmart.cancel": market(told_cancel(WHOLE_CANCEL), "cancels"),
     "walmart.push_stock": market(told_stock, "stock"),
     "shopify.cancel": told("shopify", FakeShop, told_cancel(WHOLE_CANCEL), "cancels"),
+    "shopify.push_stock": told("shopify", FakeShop, told_stock, "stock"),
 }
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),

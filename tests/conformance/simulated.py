@@ -16,7 +16,7 @@ from kept.domain.events import Package, ShippedLine
 from kept.ports import Acknowledgement, CancelReason, Channel, ChannelCancel, Confirmation
 from kept.settings import load_business, resolve_secret
 from kept.simulator.books import CHANNEL_SCHEMA, Book
-from kept.simulator.config import WorldConfig
+from kept.simulator.config import Delays, WorldConfig
 from kept.simulator.demo import ACCOUNTS, demo_config
 from kept.simulator.dialects import DIALECTS
 from kept.simulator.driver import Driver
@@ -39,7 +39,10 @@ class Simulated(Vendor):
     def __init__(self, account: str, folder: Path) -> None:
         super().__init__()
         self.account = account
-        world = demo_config(folder / "world", accounts=(account,), seed=SEED, behaviour=Behaviour.calm())
+        at_once = Delays(cancel_job_s=0.0)  # what a job does later has tests of its own
+        world = demo_config(
+            folder / "world", accounts=(account,), seed=SEED, behaviour=Behaviour.calm(), delays=at_once
+        )
         self.config: WorldConfig = world.config
         (folder / "kept.toml").write_text(world.kept_toml, encoding="utf-8")
         self.settings = load_business(folder / "kept.toml").channels[account]
@@ -145,6 +148,19 @@ def _changes(request: httpx2.Request) -> bool:
     return b"query" not in request.content or b"mutation" in request.content
 
 
+def _fetch(name: Callable[[Simulated], str]) -> Builder:
+    """A bench for reading one order that a message names."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = Simulated("shop", folder)
+        wire, targets = connect(vendor, clock, lambda request: request.url.path not in _TOKENS)
+        port = _channel("shop", vendor, targets).fetch
+        assert port is not None
+        return Bench(wire, targets, lambda: port.fetch(name(vendor)))
+
+    return build
+
+
 _CONFIRM = Operation(_confirm, "fulfilments")
 _CANCEL = Operation(_cancel, "cancellations")
 SIMULATED: dict[str, Builder] = {
@@ -157,4 +173,10 @@ SIMULATED: dict[str, Builder] = {
     "simulated walmart.acknowledge": _builder("market", Operation(_acknowledge, "acknowledgements")),
     "simulated walmart.cancel": _builder("market", Operation(_cancel, "cancellations", acknowledged=True)),
     "simulated walmart.confirm": _builder("market", Operation(_confirm, "fulfilments", acknowledged=True)),
+}
+SIMULATED_READS: dict[str, Builder] = {
+    "simulated shopify.fetch": _fetch(lambda vendor: f"gid://shopify/Order/{vendor.order_id}"),
+    "simulated shopify.fetch_by_fulfilment_order": _fetch(
+        lambda vendor: f"gid://shopify/FulfillmentOrder/{vendor.order_id}"
+    ),
 }

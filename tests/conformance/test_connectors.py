@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -12,9 +13,9 @@ from kept.connectors.circuit import FAILURES_TO_OPEN
 from kept.connectors.registry import CENTRES, CHANNELS, ERPS
 from kept.domain.keys import traceparent
 from kept.observe.correlation import Call, calls, correlation_id
-from kept.ports import CircuitOpen, Fault, PermanentFault, TemporaryFault, UnknownResult
+from kept.ports import CircuitOpen, Fault, Incoming, PermanentFault, Polled, TemporaryFault, UnknownResult
 from tests.conformance.operations import AT_ONCE, KEY, READS, TIMEOUT_S, WRITES, Bench
-from tests.conformance.simulated import BOOKS, SIMULATED
+from tests.conformance.simulated import BOOKS, SIMULATED, SIMULATED_READS
 from tests.conformance.wire import Trouble
 
 CORRELATION = "0198c0de-0000-7000-8000-0123456789ab"
@@ -27,6 +28,7 @@ _NOT_FINDABLE = {
     "inhouse.push_stock",
     "amazon.push_stock",
     "walmart.push_stock",
+    "shopify.push_stock",
 }
 FINDABLE = [name for name in WRITES if name not in _NOT_FINDABLE]
 TOKEN_HEADERS = ("authorization", "x-shopify-access-token", "x-amz-access-token", "wm_sec.access_token")
@@ -77,7 +79,7 @@ def correlated() -> Iterator[None]:
 
 
 def open_bench(name: str, folder: Path, clock: Clock, timeout_s: float = TIMEOUT_S) -> Bench:
-    return {**EVERY, **SIMULATED}[name](folder, clock, timeout_s)
+    return {**EVERY, **SIMULATED, **SIMULATED_READS}[name](folder, clock, timeout_s)
 
 
 async def fault_after(bench: Bench, trouble: Trouble) -> Fault:
@@ -138,6 +140,16 @@ async def test_what_was_not_done_is_not_found(name: str, tmp_path: Path, clock: 
     assert await bench.find() is None
 
 
+@pytest.mark.parametrize("name", SIMULATED_READS)
+async def test_what_a_message_names_is_found_at_the_simulated_channel(name: str, tmp_path: Path, clock: Clock) -> None:
+    bench = open_bench(name, tmp_path, clock)
+    found = await bench.perform()
+    assert isinstance(found, Polled)
+    order = CHANNELS["shopify"].normalise("shop", Incoming(found.headers, found.body), datetime.now(UTC))
+    assert order is not None
+    assert order.computed_total_minor() == order.total_minor
+
+
 # ------------------------------------------------------------------ faults
 
 
@@ -149,7 +161,7 @@ async def test_each_trouble_of_a_write_is_its_fault(name: str, trouble: Trouble,
 
 
 @pytest.mark.parametrize("trouble", FAULTS_OF_WRITES)
-@pytest.mark.parametrize("name", READS)
+@pytest.mark.parametrize("name", [*READS, *SIMULATED_READS])
 async def test_no_trouble_of_a_read_leaves_anything_unknown(
     name: str, trouble: Trouble, tmp_path: Path, clock: Clock
 ) -> None:

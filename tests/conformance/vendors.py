@@ -130,7 +130,9 @@ class FakeInhouse(Vendor):
 
 
 class FakeShop(Vendor):
-    """Shopify's Admin API, as far as shipments go: no key, one fulfilment order per location of `open_lines`."""
+    """Shopify's Admin API, as far as we tell it things: one fulfilment order per location of `open_lines`, and the
+    item S1 at one location. It honours no key but stock's.
+    """
 
     def __init__(self, open_lines: dict[str, dict[str, int]] | None = None) -> None:
         super().__init__()
@@ -153,14 +155,28 @@ class FakeShop(Vendor):
             return answer(200, {"errors": [error], "data": None})
         if "orderCancel(" in body["query"]:
             self.documents.setdefault("cancels", {})["5001"] = body["variables"]
-            job = {"id": "gid://shopify/Job/1"}
-            return answer(200, {"data": {"orderCancel": {"job": job, "orderCancelUserErrors": []}}})
+            order = {"id": body["variables"]["orderId"], "cancelledAt": "2026-11-03T09:00:00Z"}
+            job = {"id": "gid://shopify/OrderCancelJobResult/1", "done": True, "status": "SUCCEEDED", "errors": []}
+            made: Json = {"job": None, "jobResult": job | {"order": order}, "orderCancelUserErrors": []}
+            return answer(200, {"data": {"orderCancel": made}})
         if "cancelledAt" in body["query"]:
             at = "2026-11-03T09:00:00Z" if self.count("cancels") else None
             return answer(200, {"data": {"order": {"id": body["variables"]["id"], "cancelledAt": at}}})
+        if "locations(" in body["query"]:
+            return answer(200, {"data": {"locations": {"nodes": [{"id": "gid://shopify/Location/1"}]}}})
+        if "inventoryItems(" in body["query"]:
+            found = [{"id": "gid://shopify/InventoryItem/1", "sku": "S1"}]
+            return answer(200, {"data": {"inventoryItems": page(found)}})
+        if "inventorySetQuantities(" in body["query"]:
+            return answer(200, {"data": {"inventorySetQuantities": {"userErrors": self._set(**body["variables"])}}})
         if "mutation" in body["query"]:
             return answer(200, {"data": {"fulfillmentCreate": self._create(body["variables"]["fulfillment"])}})
         return answer(200, {"data": {"order": self._order(body["variables"]["id"])}})
+
+    def _set(self, input: Json, key: str) -> list[Json]:
+        if self.documents.setdefault("stock", {}).setdefault(key, input) == input:
+            return []
+        return [{"code": "IDEMPOTENCY_KEY_PARAMETER_MISMATCH", "field": ["input"], "message": "Another content."}]
 
     def _create(self, given: Json) -> Json:
         wanted = {

@@ -144,6 +144,11 @@ CREATE TABLE IF NOT EXISTS cancellation_lines (
   cancellation INTEGER NOT NULL, line_id TEXT NOT NULL, quantity INTEGER NOT NULL,
   PRIMARY KEY (cancellation, line_id)
 );
+CREATE TABLE IF NOT EXISTS cancel_jobs (
+  job_id TEXT PRIMARY KEY, account TEXT NOT NULL, external_id TEXT NOT NULL, due_at REAL NOT NULL,
+  failed INTEGER NOT NULL
+);
+CREATE INDEX IF NOT EXISTS cancel_jobs_by_order ON cancel_jobs (account, external_id);
 CREATE TABLE IF NOT EXISTS stock_pushes (
   account TEXT NOT NULL, key TEXT NOT NULL, sha256 TEXT NOT NULL, answer TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (account, key)

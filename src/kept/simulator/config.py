@@ -55,6 +55,7 @@ class Delays:
     cut_after_s: float = 3.0
     cancel_soon_s: float = 0.2
     cancel_late_s: float = 6.0
+    cancel_job_s: float = 1.0  # until a shop has cancelled what it was asked to
     late_s: float = 5.0
     stale_after_s: float = 8.0
     retry_base_s: float = 0.2  # doubled each time

@@ -102,6 +102,7 @@ class Behaviour:
     unlisted: float = 0.01  # left out by the call that lists orders; then its webhooks are sent
     malformed: float = 0.003  # authentic, and no order at all (an extra message, not an order's own)
     forged: float = 0.003  # a wrong signature (an extra message)
+    cancel_jobs_fail: float = 0.0  # of our cancels at a shop: taken on, and not done; each asks for a person
     # The centres
     rejects: float = 0.02  # of orders, each by its one designated centre
     short_picks: float = 0.02  # of orders, each by its one designated centre

@@ -1,6 +1,7 @@
 """The simulated shop's Admin API: GraphQL at one path, well enough to list orders and to confirm shipments.
 
-It tells the operation by its first field and always answers with the whole shape, whatever was selected.
+It tells an operation by its name, its first field and whether it selects the whole order, and answers with more
+than was selected.
 Shopify has no idempotency key for fulfillmentCreate; asking twice ships twice, as far as pieces are left.
 """
 
@@ -21,16 +22,17 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kept.simulator import shopify_admin as admin
+from kept.simulator import shopify_cancels as cancels
 from kept.simulator.confirmations import Fulfilment, confirmed_pieces, fulfilments_of, record_fulfilment
 from kept.simulator.driver import Driver
+from kept.simulator.faults import Luck
 from kept.simulator.party import Answer, Party, content_sha256, read_json
 from kept.simulator.payloads import iso, shopify_order, shopify_order_id
 from kept.simulator.shopify_admin import Points
+from kept.simulator.shopify_documents import read_document
 from kept.simulator.shopify_nodes import connection, order_node, refund_node
-from kept.simulator.times import moment
 
 _PATH = "/admin/api/2026-10/graphql.json"
-_FIRST_FIELD = re.compile(r"\{\s*(\w+)")
 _UPDATED = re.compile(r"updated_at:(>=|<)'([^']+)'")
 _LISTED_AT_ONCE_MAX = 5
 _COST, _LIST_COST = 10.0, 50.0  # points of a call; a list costs by its length
@@ -73,14 +75,17 @@ class Shop:
     async def graphql(self, request: Request) -> Response:
         """One operation. A fault's key is the operation and its variables: GraphQL has no key of its own."""
         body, _ = await read_json(request, GraphqlBody)
-        found = _FIRST_FIELD.search(body.query)
-        field = found[1] if found else ""
+        document = read_document(body.query)
+        field = document.field
         serve = {
-            "order": self._serve_order,
+            "order": self._serve_whole_order if document.asks_for_the_sale else self._serve_order,
             "orders": self._serve_orders,
+            "fulfillmentOrder": self._serve_fulfilment_order,
             "refund": self._serve_refund,
             "fulfillmentCreate": self._serve_create,
             "orderCancel": self._serve_cancel,
+            "node": self._serve_job,
+            "job": self._serve_job,
             "locations": self._serve_locations,
             "inventoryItems": self._serve_items,
             "inventorySetQuantities": self._serve_quantities,
@@ -92,7 +97,7 @@ class Shop:
         key = content_sha256(body.variables)
         cost = _LIST_COST if field in _LISTS else _COST
         if not self.points.take(cost):
-            await self.party.book.write(partial(self.party.note_beyond, field))
+            await self.party.book.write(partial(self.party.note_beyond, document.label))
             error = {"message": "Throttled", "extensions": {"code": "THROTTLED"}}
             return JSONResponse({"errors": [error], "extensions": {"cost": self.points.told(cost, spent=False)}})
 
@@ -100,11 +105,19 @@ class Shop:
             answer = apply(db)
             return replace(answer, body={**answer.body, "extensions": {"cost": self.points.told(cost, spent=True)}})
 
-        return await self.party.answer(request, field, key=key, reference=reference, apply=costed)
+        return await self.party.answer(request, document.label, key=key, reference=reference, apply=costed)
 
     def _serve_order(self, variables: dict[str, Any]) -> _Work | None:
         order_id = _number(_variable(variables, "/Order/"))
         return (order_id, lambda db: self._order(db, order_id)) if order_id else None
+
+    def _serve_whole_order(self, variables: dict[str, Any]) -> _Work | None:
+        order_id = _number(_variable(variables, "/Order/"))
+        return (order_id, lambda db: self._whole_order(db, order_id)) if order_id else None
+
+    def _serve_fulfilment_order(self, variables: dict[str, Any]) -> _Work | None:
+        number = _number(_variable(variables, "/FulfillmentOrder/"))
+        return (number, lambda db: self._one_fulfilment_order(db, number)) if number else None
 
     def _serve_orders(self, variables: dict[str, Any]) -> _Work | None:
         bounds = dict(_UPDATED.findall(str(variables.get("query", ""))))
@@ -126,9 +139,15 @@ class Shop:
         return tracking, partial(self._create, given=given)
 
     def _serve_cancel(self, variables: dict[str, Any]) -> _Work | None:
-        name, at = self.party.name, self.party.clock()
         order_id = _number(_variable(variables, "/Order/"))
-        return (order_id, lambda db: _data(admin.cancel(db, name, variables, at))) if order_id else None
+        return (order_id, lambda db: self._cancel(db, order_id, variables)) if order_id else None
+
+    def _serve_job(self, variables: dict[str, Any]) -> _Work | None:
+        """A job or its result, with its order beside it."""
+        name, now = self.party.name, self.party.clock()
+        job_id = _number(_variable(variables, "/Job/") or _variable(variables, "/OrderCancelJobResult/"))
+        nothing = {"node": None, "job": None, "order": None}
+        return (job_id, lambda db: _data(cancels.looked_at(db, name, job_id, now) or nothing)) if job_id else None
 
     def _serve_locations(self, variables: dict[str, Any]) -> _Work | None:
         return "", lambda db: _data({"locations": connection([{"id": admin.LOCATION}])})
@@ -162,7 +181,7 @@ class Shop:
                 found.append((f"{body['updated_at']}/{seq:09d}", body))
         rest = sorted((each for each in found if each[0] > after), key=lambda each: each[0])
         page = rest[:_LISTED_AT_ONCE_MAX]
-        nodes = [order_node(body, self._fulfilment_status(db, str(body["id"]))) for _, body in page]
+        nodes = [order_node(body, self._fulfilment_order(db, str(body["id"]))) for _, body in page]
         more = len(rest) > len(page)
         return _data({"orders": connection(nodes, page[-1][0] if page else "", more=more)})
 
@@ -173,16 +192,10 @@ class Shop:
 
     def _body(self, db: sqlite3.Connection, seq: int, made_at: float) -> dict[str, Any]:
         sale, version = self.driver.stands(self.party.name, seq, made_at)
-        if admin.cancelled_at(db, self.party.name, str(shopify_order_id(seq))) is not None:
+        order_id = str(shopify_order_id(seq))
+        if cancels.cancelled_at(db, self.party.name, order_id, self.party.clock()) is not None:
             version = replace(version, cancelled=True, age_s=_AGE_S_MAX)
         return shopify_order(sale, version)
-
-    def _fulfilment_status(self, db: sqlite3.Connection, order_id: str) -> str:
-        lines = self._fulfilment_order(db, order_id)["lineItems"]["nodes"]
-        left = sum(line["remainingQuantity"] for line in lines)
-        if left == sum(line["totalQuantity"] for line in lines):
-            return "UNFULFILLED"
-        return "PARTIALLY_FULFILLED" if left else "FULFILLED"
 
     # -------------------------------------------------------------- order(id:)
 
@@ -193,16 +206,47 @@ class Shop:
         ).fetchone()
         if row is None:
             return _data({"order": None})
-        cancelled = admin.cancelled_at(db, account, order_id)
         order = {
             "id": f"gid://shopify/Order/{order_id}",
             "legacyResourceId": order_id,
             "name": row[0],
-            "cancelledAt": iso(moment(cancelled)) if cancelled is not None else None,
             "fulfillmentOrders": connection([self._fulfilment_order(db, order_id)]),
             "fulfillments": [_fulfilment(each) for each in fulfilments_of(db, account, order_id)],
         }
         return _data({"order": order, "node": order})
+
+    def _whole_order(self, db: sqlite3.Connection, order_id: str) -> Answer:
+        """The order as the list has it, whether or not the list shows it."""
+        row = db.execute(
+            "SELECT seq, made_at FROM orders WHERE account = ? AND external_id = ?", (self.party.name, order_id)
+        ).fetchone()
+        if row is None:
+            return _data({"order": None})
+        return _data({"order": order_node(self._body(db, *row), self._fulfilment_order(db, order_id))})
+
+    # -------------------------------------------------------------- orderCancel
+
+    def _cancel(self, db: sqlite3.Connection, order_id: str, variables: dict[str, Any]) -> Answer:
+        name, now, config = self.party.name, self.party.clock(), self.driver.config
+        row = db.execute(
+            "SELECT seq, made_at FROM orders WHERE account = ? AND external_id = ?", (name, order_id)
+        ).fetchone()
+        if row is not None and self.driver.stands(name, *row)[1].cancelled:
+            return _data(cancels.refused_as_cancelled())
+        job = cancels.Job(
+            cancels.new_job_id(name, order_id, now),
+            order_id,
+            now + config.delays.cancel_job_s,
+            Luck(config.seed, config.behaviour).strikes("cancel_jobs_fail", name, order_id),
+        )
+        return _data(cancels.begin(db, name, variables, job, now))
+
+    # -------------------------------------------------------------- fulfillmentOrder(id:)
+
+    def _one_fulfilment_order(self, db: sqlite3.Connection, number: str) -> Answer:
+        """A fulfilment order has its order's number; what never ships has none."""
+        found = self._fulfilment_order(db, number)
+        return _data({"fulfillmentOrder": found if found["lineItems"]["nodes"] else None})
 
     def _fulfilment_order(self, db: sqlite3.Connection, order_id: str) -> dict[str, Any]:
         """The one fulfilment order of an order. It stays open when the order is cancelled: what has left

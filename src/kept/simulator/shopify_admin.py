@@ -1,17 +1,15 @@
-"""What else the simulated shop's Admin API does: cancels, stock, and the points that its calls cost."""
+"""What else the simulated shop's Admin API does: stock, and the points that its calls cost."""
 
 from __future__ import annotations
 
 import re
 import sqlite3
-import uuid
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
-from kept.simulator.confirmations import confirmed_pieces
 from kept.simulator.orders import catalogue
 
 Json = dict[str, Any]
@@ -49,45 +47,6 @@ class Points:
             "restoreRate": self.per_s,
         }
         return {"requestedQueryCost": cost, "actualQueryCost": cost if spent else None, "throttleStatus": status}
-
-
-# ------------------------------------------------------------------ cancels
-
-
-def cancelled_at(db: sqlite3.Connection, account: str, order_id: str) -> float | None:
-    """When an order was cancelled by a call, in seconds since 1970."""
-    row = db.execute(
-        "SELECT at FROM cancellations WHERE account = ? AND external_id = ?", (account, order_id)
-    ).fetchone()
-    return row[0] if row else None
-
-
-def cancel(db: sqlite3.Connection, account: str, variables: Json, at: float) -> Json:
-    """orderCancel's answer: a job, or why not."""
-    order_id = str(variables["orderId"]).rpartition("/")[2]
-    lines = db.execute(
-        "SELECT line_id, quantity FROM order_lines WHERE account = ? AND external_id = ?", (account, order_id)
-    ).fetchall()
-    if not lines:
-        return _cancel_refused("NOT_FOUND", "Order does not exist.")
-    if cancelled_at(db, account, order_id) is not None:
-        return _cancel_refused("INVALID", "Cannot cancel an order that has already been cancelled.")
-    if confirmed_pieces(db, account, order_id):
-        return _cancel_refused("INVALID", "Cannot cancel an order that has fulfillments.")
-    number: int = db.execute("SELECT coalesce(max(id), 0) + 1 FROM cancellations").fetchone()[0]
-    job = f"gid://shopify/Job/{uuid.uuid5(uuid.NAMESPACE_OID, f'{account}/{number}')}"
-    note = str(variables.get("staffNote") or "")
-    db.execute(
-        "INSERT INTO cancellations VALUES (?, ?, ?, ?, ?, ?, 1, ?, '', ?)",
-        (number, account, order_id, job, note, str(variables["reason"]), job, at),
-    )
-    db.executemany("INSERT INTO cancellation_lines VALUES (?, ?, ?)", [(number, *line) for line in lines])
-    return {"orderCancel": {"job": {"id": job, "done": False}, "orderCancelUserErrors": []}}
-
-
-def _cancel_refused(code: str, message: str) -> Json:
-    error = {"field": ["orderId"], "message": message, "code": code}
-    return {"orderCancel": {"job": None, "orderCancelUserErrors": [error]}}
 
 
 # ------------------------------------------------------------------ stock

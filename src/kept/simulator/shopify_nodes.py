@@ -7,8 +7,8 @@ from typing import Any
 Json = dict[str, Any]
 
 
-def order_node(order: Json, fulfilment_status: str) -> Json:
-    """An order of the connection `orders`; `order` is the REST resource."""
+def order_node(order: Json, fulfilment_order: Json) -> Json:
+    """An order of the connection `orders`; `order` is the REST resource, with its one fulfilment order."""
     currency = order["currency"]
     lines = [_line(line) for line in order["line_items"]]
     return {
@@ -23,7 +23,7 @@ def order_node(order: Json, fulfilment_status: str) -> Json:
         "taxesIncluded": order["taxes_included"],
         "dutiesIncluded": order["duties_included"],
         "displayFinancialStatus": order["financial_status"].upper(),
-        "displayFulfillmentStatus": fulfilment_status,
+        "displayFulfillmentStatus": _fulfilment_status(fulfilment_order["lineItems"]["nodes"]),
         "email": order["email"],
         "phone": order["phone"],
         "customAttributes": [],
@@ -36,7 +36,7 @@ def order_node(order: Json, fulfilment_status: str) -> Json:
         "shippingLines": connection([_shipping(line) for line in order["shipping_lines"]]),
         "lineItems": connection(lines),
         "refunds": [{"id": refund["admin_graphql_api_id"]} for refund in order["refunds"]],
-        "fulfillmentOrders": connection([{"status": "OPEN", "fulfillmentHolds": []}]),
+        "fulfillmentOrders": connection([fulfilment_order]),
     }
 
 
@@ -74,6 +74,13 @@ def connection(nodes: list[Json], after: str = "", *, more: bool = False) -> Jso
         "endCursor": after or None,
     }
     return {"nodes": nodes, "edges": [{"cursor": node.get("id"), "node": node} for node in nodes], "pageInfo": page}
+
+
+def _fulfilment_status(lines: list[Json]) -> str:
+    left = sum(line["remainingQuantity"] for line in lines)
+    if left == sum(line["totalQuantity"] for line in lines):
+        return "UNFULFILLED"
+    return "PARTIALLY_FULFILLED" if left else "FULFILLED"
 
 
 def _line(line: Json) -> Json:

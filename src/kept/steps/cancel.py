@@ -19,6 +19,10 @@ async def cancel(order: Order, ports: Ports) -> Outcome:
     if channel.cancel is None or not wanted.quantities:
         return _ended(order, "")
     cancelled = await _told(channel.cancel, f"channel:{account}", wanted, ports)
+    if cancelled.job_id:
+        # Told once and for all: whoever tries again, in whichever process, only looks how it goes.
+        assert channel.cancel_jobs is not None, "a channel that answers with a job tells of it"
+        cancelled = await channel.cancel_jobs.finished(wanted, cancelled.job_id)
     return _ended(order, cancelled.cancel_id)
 
 
@@ -50,6 +54,7 @@ async def _told(port: CancelAtChannel, target: str, wanted: ChannelCancel, ports
             answer_type=ChannelCancelled,
             find=lambda: port.find_cancel(wanted),
             honours_key=port.honours_key,
+            write_horizon=port.write_horizon,
         )
     except PermanentFault:
         # Channels refuse to cancel what is cancelled: perhaps the buyer was faster.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 
 import orjson
 import pytest
@@ -20,6 +21,7 @@ class Canceller:
     """A channel that cancels, and whose first answer is lost."""
 
     honours_key: bool = False
+    write_horizon: timedelta = field(default_factory=timedelta)
     told: list[ChannelCancel] = field(default_factory=list)
     searched: int = 0
 

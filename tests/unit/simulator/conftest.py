@@ -34,6 +34,7 @@ QUICK = Delays(
     edit_after_s=0.05,
     cancel_soon_s=0.05,
     cancel_late_s=0.1,
+    cancel_job_s=0.0,
     late_s=0.2,
     stale_after_s=0.2,
     retry_base_s=0.02,

@@ -14,7 +14,7 @@ from kept.domain.progress import Order, evolve
 from kept.domain.revisions import facts_of_revision
 from kept.domain.subjects import Message
 from kept.engine.outcome import Done, Outcome, Reject
-from kept.ports import CancelReason, ChannelCancelled, PermanentFault
+from kept.ports import CancelReason, ChannelCancelled, PermanentFault, TemporaryFault
 from kept.steps.cancel import cancel
 from kept.steps.instruct import instruct
 from kept.steps.validate import validate
@@ -30,7 +30,7 @@ from tests.unit.domain.samples import (
     shipped,
     up_to_released,
 )
-from tests.unit.steps.world import Canceller, World
+from tests.unit.steps.world import Canceller, Jobs, World
 
 BY_US = ev.CancelRequested("operator ada", 2, "out_of_stock")
 UNWANTED = content(line(1, 2, cancel_requested=True), line(2, 1, cancel_requested=True))
@@ -100,6 +100,20 @@ async def test_a_refused_cancel_of_what_is_cancelled_already_is_done() -> None:
     assert done(await cancel(order, world.ports())).events[0] == ev.OrderRetracted("by the buyer")
     with pytest.raises(PermanentFault, match="it is cancelled"):
         await cancel(order, World(canceller=Canceller(refusal=refusal)).ports())
+
+
+async def test_a_cancel_that_was_only_taken_on_is_waited_for_and_told_once() -> None:
+    order = await retracting(BY_US)
+    jobs = Jobs()
+    world = World(canceller=Canceller(answer=ChannelCancelled("X-1", job_id="J-1")), cancel_jobs=jobs)
+    for _ in range(2):
+        with pytest.raises(TemporaryFault):
+            await cancel(order, world.ports())
+    jobs.done = ChannelCancelled("X-1")
+    assert done(await cancel(order, world.ports())).events == [ev.OrderRetracted("X-1"), ev.OrderCancelled()]
+    assert jobs.looked == ["J-1", "J-1", "J-1"]
+    assert world.canceller is not None
+    assert len(world.canceller.told) == 1
 
 
 async def test_a_channel_s_own_cancel_is_not_told_to_it() -> None:

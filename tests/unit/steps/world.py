@@ -33,6 +33,7 @@ from kept.ports import (
     InterceptAnswer,
     ItemCheck,
     PermanentFault,
+    TemporaryFault,
 )
 from kept.simulator.instant import InstantCentre, InstantConfirmations, InstantErp
 from kept.steps.ports import LabelPolicy, Ports
@@ -184,18 +185,34 @@ class Canceller:
     """A channel's end for our cancels. `refusal` is what it raises, `known` what it finds."""
 
     honours_key: bool = True
+    write_horizon: timedelta = field(default_factory=timedelta)
     refusal: PermanentFault | None = None
     known: ChannelCancelled | None = None
+    answer: ChannelCancelled = field(default_factory=lambda: ChannelCancelled("X-1"))
     told: list[ChannelCancel] = field(default_factory=list)
 
     async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled:
         self.told.append(cancel)
         if self.refusal is not None:
             raise self.refusal
-        return ChannelCancelled("X-1")
+        return self.answer
 
     async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None:
         return self.known
+
+
+@dataclass
+class Jobs:
+    """Cancels that a channel does later; none is finished until it is `done`."""
+
+    done: ChannelCancelled | None = None
+    looked: list[str] = field(default_factory=list)
+
+    async def finished(self, cancel: ChannelCancel, job_id: str) -> ChannelCancelled:
+        self.looked.append(job_id)
+        if self.done is None:
+            raise TemporaryFault("it is under way")
+        return self.done
 
 
 @dataclass
@@ -209,6 +226,7 @@ class World:
     mapped_accounts: set[str] = field(default_factory=set)
     cancel_on_request: set[str] = field(default_factory=set)
     canceller: Canceller | None = None
+    cancel_jobs: Jobs | None = None
     fetcher: FetchOrder | None = None
     shelf: Shelf = field(default_factory=Shelf)
     stock: Stock = field(default_factory=Stock)
@@ -240,6 +258,7 @@ class World:
                     _normalise,
                     self.told,
                     cancel=self.canceller,
+                    cancel_jobs=self.cancel_jobs,
                     fetch=self.fetcher,
                 )
                 for name in sorted(self.channels)

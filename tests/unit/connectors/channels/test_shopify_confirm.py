@@ -174,3 +174,30 @@ async def test_long_lists_of_lines_and_of_fulfilment_orders_are_read_page_by_pag
 
     await confirm_over(httpx2.MockTransport(handle)).confirm(CONFIRMATION, KEY)
     assert shop.open_lines == {"1": {"11": 0}, "2": {"12": 0}}
+
+
+@pytest.mark.parametrize("part", ["fulfillments", "fulfillmentOrders", "its lines", "a fulfilment's lines"])
+async def test_a_next_page_without_a_cursor_is_no_answer_and_nothing_is_counted_twice(part: str) -> None:
+    shop = FakeShop()
+    await wired(shop)[0].confirm(CONFIRMATION, KEY)
+    endless = {"hasNextPage": True, "endCursor": None}
+    order = shop._order("gid://shopify/Order/5001")
+    assert order is not None
+    (fulfilment,) = order["fulfillments"]
+    (fulfilment_order,) = order["fulfillmentOrders"]["nodes"]
+    places = {
+        "fulfillments": fulfilment["fulfillmentLineItems"],
+        "fulfillmentOrders": order["fulfillmentOrders"],
+        "its lines": fulfilment_order["lineItems"],
+    }
+    if part in places:
+        places[part]["pageInfo"] = endless
+    else:  # the first page has a cursor, and the one that it leads to has none
+        fulfilment["fulfillmentLineItems"]["pageInfo"] = endless | {"endCursor": "1"}
+    lines = fulfilment["fulfillmentLineItems"] | {"pageInfo": endless}
+
+    def serve(request: httpx2.Request) -> httpx2.Response:
+        return answer(200, {"data": {"order": order, "fulfillment": {"fulfillmentLineItems": lines}}})
+
+    with pytest.raises(TemporaryFault, match="no cursor"):
+        await confirm_over(httpx2.MockTransport(serve)).find(CONFIRMATION)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+from collections.abc import Collection
 from datetime import UTC, datetime
 from typing import Any
 
@@ -17,15 +18,32 @@ from graphql import (
     OperationDefinitionNode,
     OperationType,
     SelectionSetNode,
+    TypeInfo,
+    TypeInfoVisitor,
+    Visitor,
     build_client_schema,
+    get_named_type,
     graphql_sync,
+    is_enum_type,
     parse,
     validate,
+    visit,
 )
 from graphql.execution.values import get_variable_values
 
 from kept.connectors.channels.shopify import answers, fulfilling, queries
-from kept.connectors.channels.shopify.codes import CREATE_FULFILMENT, DEAD_FULFILMENTS, GRAMS, ON_HOLD, PAYMENTS
+from kept.connectors.channels.shopify.codes import (
+    CANCEL_ENDS,
+    CANCEL_ERRORS,
+    CANCEL_UNDER_WAY,
+    CREATE_FULFILMENT,
+    DEAD_FULFILMENTS,
+    GRAMS,
+    ON_HOLD,
+    PAYMENTS,
+    STOCK_ERRORS,
+    STOCK_REFUSALS,
+)
 from kept.connectors.channels.shopify.mapping import LISTED, normalise
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import OrderContent
@@ -198,3 +216,58 @@ def test_our_codes_are_values_of_the_schemas_enums(schema: GraphQLSchema) -> Non
     assert ON_HOLD in values("FulfillmentOrderStatus") & values("OrderDisplayFulfillmentStatus")
     assert set(GRAMS) == values("WeightUnit")
     assert {code.upper() for code in PAYMENTS} == values("OrderDisplayFinancialStatus")
+
+
+# The enums of errors that our operations can be answered with, and the tables that say what each value means.
+_ERROR_TABLES: dict[str, list[Collection[str]]] = {
+    "OrderCancelUserErrorCode": [CANCEL_ERRORS],
+    "OrderCancelStatus": [{CANCEL_UNDER_WAY}, CANCEL_ENDS],
+    "InventorySetQuantitiesUserErrorCode": [STOCK_ERRORS, STOCK_REFUSALS],
+}
+
+
+class _EnumsSelected(Visitor):
+    """The enums of the fields `code`, and of what becomes of jobs, that a document selects."""
+
+    def __init__(self, info: TypeInfo) -> None:
+        super().__init__()
+        self.info = info
+        self.found: set[str] = set()
+
+    def enter_field(self, node: FieldNode, *_: Any) -> None:
+        kind, parent = self.info.get_type(), self.info.get_parent_type()
+        named = get_named_type(kind) if kind is not None else None
+        of_errors = parent is not None and parent.name.endswith(("Error", "JobResult"))
+        if named is not None and is_enum_type(named) and of_errors:
+            self.found.add(named.name)
+
+
+def test_every_error_code_that_shopify_can_answer_us_with_is_classified_once(schema: GraphQLSchema) -> None:
+    """A code that is new in the schema, or a new operation with codes of its own, is noticed here."""
+    info = TypeInfo(schema)
+    seen = _EnumsSelected(info)
+    for operation in queries.ALL:
+        visit(parse(operation.document), TypeInfoVisitor(info, seen))
+    assert seen.found == set(_ERROR_TABLES)
+    for name, tables in _ERROR_TABLES.items():
+        kind: Any = schema.get_type(name)
+        assert sorted(code for table in tables for code in table) == sorted(kind.values), name
+
+
+def test_every_mutation_s_errors_are_asked_for_with_the_codes_that_they_have(schema: GraphQLSchema) -> None:
+    for operation in queries.ALL:
+        if not operation.changes:
+            continue
+        definition: Any = parse(operation.document).definitions[0]
+        (payload,) = definition.selection_set.selections
+        kind: Any = schema.mutation_type
+        fields = get_named_type(kind.fields[payload.name.value].type).fields
+        asked: dict[str, Any] = {
+            each.name.value: each for each in payload.selection_set.selections if isinstance(each, FieldNode)
+        }
+        errors = [name for name in asked if name.lower().endswith("usererrors")]
+        assert errors, operation.name
+        for name in errors:
+            assert {each.name.value for each in asked[name].selection_set.selections} == set(
+                get_named_type(fields[name].type).fields
+            )

@@ -31,6 +31,7 @@ class AmazonCancel:
     """`kept.ports.CancelAtChannel` for one seller. `now` gives the time of day."""
 
     honours_key = False
+    write_horizon = timedelta(0)  # a second feed for the same items changes nothing more
 
     def __init__(self, seller: Seller, feeds: Feeds, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:
         self._seller = seller

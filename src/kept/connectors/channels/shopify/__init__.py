@@ -44,6 +44,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         read_refusal=read_refusal,
         rates=RATES.times(settings.rate_factor),
     )
+    cancel = ShopifyCancel(target)
     return Channel(
         account=name,
         verify=ShopifyVerify(webhook_secrets(f"channels.{name}.webhook_secrets", settings.webhook_secrets)),
@@ -52,7 +53,8 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         confirm=ShopifyConfirm(target),
         poll=ShopifyPoll(target),
         fetch=ShopifyFetch(target),
-        cancel=ShopifyCancel(target),
+        cancel=cancel,
+        cancel_jobs=cancel,
         push_stock=ShopifyStock(target, settings.location),
     )
 

@@ -142,7 +142,13 @@ CANCEL_ERRORS = {
     "STORE_CREDIT_REFUND_MISSING_CUSTOMER": Meaning.PERMANENT,
 }
 
+# OrderCancelStatus. Source: schema 2026-10.
+CANCEL_UNDER_WAY = "STARTED"
+CANCEL_DONE = "SUCCEEDED"
+CANCEL_ENDS = frozenset({CANCEL_DONE, "FAILED"})
+
 # InventorySetQuantitiesUserErrorCode, where it blames one row: our word for it. Source: schema 2026-10.
+AVAILABLE = "available"  # the quantity's name: what may be sold
 STALE = "stale"
 STOCK_REFUSALS = {
     "CHANGE_FROM_QUANTITY_STALE": STALE,

@@ -17,7 +17,7 @@ from kept.connectors.channels.shopify import queries
 from kept.connectors.channels.shopify.codes import TOPIC_HEADER
 from kept.connectors.channels.shopify.fulfilling import order_gid
 from kept.connectors.channels.shopify.graphql import execute
-from kept.connectors.channels.shopify.poll import ShopifyPoll
+from kept.connectors.channels.shopify.poll import OrderSeen, ShopifyPoll, seen
 from kept.connectors.http import HttpTarget
 from kept.ports import BadMessage, Incoming, Polled
 
@@ -63,8 +63,8 @@ class ShopifyFetch:
             gid = await execute(self._target, queries.ORDER_OF_FULFILMENT_ORDER, {"id": name}, read)
         if gid is None:
             return None
-        node = await execute(self._target, queries.LISTED_ORDER, {"id": gid}, partial(_listed, gid=gid))
-        return None if node is None else await self._poll.whole(node)
+        found = await execute(self._target, queries.LISTED_ORDER, {"id": gid}, partial(_listed, gid=gid))
+        return None if found is None else await self._poll.whole(*found)
 
 
 def _edited(body: bytes) -> str:
@@ -85,10 +85,10 @@ def _order_of(data: Any, gid: str) -> str | None:
     return found.order_id
 
 
-def _listed(data: Any, gid: str) -> dict[str, Any] | None:
+def _listed(data: Any, gid: str) -> tuple[dict[str, Any], OrderSeen] | None:
     node = msgspec.convert(data, _OrderData).order
     if node is None:
         return None
     if node.get("id") != gid:
         raise UnexpectedAnswer("it is another order than the one that was asked for")
-    return node
+    return node, seen(node)

@@ -18,6 +18,7 @@ from kept.ports import AccessRefused, Fault, PermanentFault, TemporaryFault, Unk
 T = TypeVar("T")
 
 _PATH = f"/admin/api/{API_VERSION}/graphql.json"
+_CODE_CHARS_MAX = 64  # Shopify's longest has some 40
 _THROTTLE_WAIT_MAX_S = 60.0  # the slowest plan refills a whole bucket in 20 s
 
 
@@ -97,16 +98,18 @@ def _fault(target: str, request: Request, envelope: Envelope) -> Fault:
     """What GraphQL's own errors mean; they come with status 200."""
     codes = sorted({error.extensions.code for error in envelope.errors} - {""})
     meanings = {GRAPHQL_ERRORS.get(code, Meaning.PERMANENT) for code in codes}
-    text = f"{target} {request.operation}: {masked(envelope.errors[0].message)}"
+    named = f"{masked(', '.join(codes))}: " if codes else ""
+    text = f"{target} {request.operation}: {named}{masked(envelope.errors[0].message)}"
     if Meaning.TEMPORARY in meanings:
         return TemporaryFault(text, retry_after_s=_throttle_wait_s(envelope.extensions.cost))
     blamed = meanings & {Meaning.AUTH, Meaning.RIGHTS}
     if blamed and not (request.changes and _did_a_part(envelope.data)):
         return AccessRefused(text, code=codes[0], whole_account=Meaning.AUTH in blamed)
-    if Meaning.UNKNOWN in meanings or envelope.data is not None:
+    refused = Meaning.PERMANENT in meanings
+    if Meaning.UNKNOWN in meanings or (envelope.data is not None and (request.changes or not refused)):
         # It broke on the way, or did a part: a change may have been made.
         return UnknownResult(text) if request.changes else TemporaryFault(text)
-    return PermanentFault(text, code=codes[0] if codes else "graphql_error")
+    return PermanentFault(text, code=codes[0][:_CODE_CHARS_MAX] if codes else "graphql_error")
 
 
 def _did_a_part(data: Any) -> bool:

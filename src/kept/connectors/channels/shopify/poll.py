@@ -6,6 +6,7 @@ Needs the access scopes read_orders, and read_merchant_managed_fulfillment_order
 
 from __future__ import annotations
 
+import json
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Any
@@ -15,6 +16,7 @@ import orjson
 
 from kept.connectors.answers import UnexpectedAnswer, same
 from kept.connectors.channels.shopify import queries
+from kept.connectors.channels.shopify.answers import next_cursor
 from kept.connectors.channels.shopify.fulfilling import number_of
 from kept.connectors.channels.shopify.graphql import execute
 from kept.connectors.channels.shopify.mapping import LISTED
@@ -32,7 +34,7 @@ class _Rows(msgspec.Struct, rename="camel"):
     page_info: PageInfo
 
 
-class _Order(msgspec.Struct, rename="camel"):
+class OrderSeen(msgspec.Struct, rename="camel"):
     """What has to be known of an order to complete it."""
 
     id: str
@@ -85,19 +87,18 @@ class ShopifyPoll:
         """Orders with `updated_at` in [since, until), to the second, oldest change first; 5 a page."""
         variables = {"query": search(since, until)} | ({"after": cursor} if cursor else {})
         rows = await execute(self._target, queries.ORDERS, variables, _orders)
-        polled = [await self.whole(node) for node in rows.nodes]
-        return Page(tuple(polled), _next(rows.page_info))
+        polled = [await self.whole(node, seen(node)) for node in rows.nodes]
+        return Page(tuple(polled), next_cursor(rows.page_info))
 
-    async def whole(self, node: dict[str, Any]) -> Polled:
-        """A listed order with all its lines and refunds."""
-        order = msgspec.convert(node, _Order)
+    async def whole(self, node: dict[str, Any], order: OrderSeen) -> Polled:
+        """A listed order, of which `order` was seen, with all its lines and refunds."""
         lines = await self._all_lines(order)
         refunds = [await self._refund(order, each.id) for each in order.refunds]
         whole = node | {"lineItems": {"nodes": lines}, "refunds": refunds}
-        return Polled(f"{number_of(order.id)}:{order.updated_at}", LISTED, orjson.dumps(whole))
+        return Polled(f"{number_of(order.id)}:{order.updated_at}", LISTED, _encoded(whole))
 
-    async def _all_lines(self, order: _Order) -> list[Any]:
-        found, after = list(order.line_items.nodes), _next(order.line_items.page_info)
+    async def _all_lines(self, order: OrderSeen) -> list[Any]:
+        found, after = list(order.line_items.nodes), next_cursor(order.line_items.page_info)
         for _ in range(_PAGES_MAX):
             if not after:
                 break
@@ -105,10 +106,10 @@ class ShopifyPoll:
             page = await execute(self._target, queries.ORDER_LINES, variables, _order_lines)
             self._unchanged(order, page.updated_at)
             found += page.line_items.nodes
-            after = _next(page.line_items.page_info)
+            after = next_cursor(page.line_items.page_info)
         return found
 
-    async def _refund(self, order: _Order, gid: str) -> dict[str, Any]:
+    async def _refund(self, order: OrderSeen, gid: str) -> dict[str, Any]:
         """A refund as it came, with all its lines."""
         whole: dict[str, Any] = {}
         rows: list[Any] = []
@@ -119,12 +120,12 @@ class ShopifyPoll:
             self._unchanged(order, page.order.updated_at)
             whole = whole or raw
             rows += page.refund_line_items.nodes
-            after = _next(page.refund_line_items.page_info)
+            after = next_cursor(page.refund_line_items.page_info)
             if not after:
                 break
         return whole | {"refundLineItems": {"nodes": rows}}
 
-    def _unchanged(self, order: _Order, updated_at: str) -> None:
+    def _unchanged(self, order: OrderSeen, updated_at: str) -> None:
         """Raises TemporaryFault if the order changed meanwhile: half of it would be of another revision."""
         if updated_at != order.updated_at:
             raise TemporaryFault(f"{self._target.name}: order {number_of(order.id)} changed while it was read")
@@ -142,20 +143,28 @@ def _second(moment: datetime) -> str:
     return moment.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
 
 
-def _next(page: PageInfo) -> str:
-    """Where the next page begins; "" after the last one."""
-    if not page.has_next_page:
-        return ""
-    if not page.end_cursor:
-        raise UnexpectedAnswer("there is a next page and no cursor to it")
-    return page.end_cursor
+def seen(node: Any) -> OrderSeen:
+    """What has to be known of a listed order. Raises what `HttpTarget.call` takes for no answer: to be called by
+    the reader of an answer before anything else is done with the order.
+    """
+    order = msgspec.convert(node, OrderSeen)
+    next_cursor(order.line_items.page_info)
+    return order
+
+
+def _encoded(whole: dict[str, Any]) -> bytes:
+    """An order that can't be read is told of when it is read, so a number beyond 64 bits has to get there."""
+    try:
+        return orjson.dumps(whole)
+    except orjson.JSONEncodeError:
+        return json.dumps(whole, ensure_ascii=False).encode()
 
 
 def _orders(data: Any) -> _Rows:
     rows = msgspec.convert(data, _OrdersData).orders
-    for order in msgspec.convert(rows.nodes, list[_Order]):
-        _next(order.line_items.page_info)
-    _next(rows.page_info)
+    for node in rows.nodes:
+        seen(node)
+    next_cursor(rows.page_info)
     return rows
 
 
@@ -163,7 +172,7 @@ def _order_lines(data: Any) -> _OrderLines:
     found = msgspec.convert(data, _OrderLinesData).order
     if found is None:
         raise UnexpectedAnswer("the order that was just listed is not there")
-    _next(found.line_items.page_info)
+    next_cursor(found.line_items.page_info)
     return found
 
 
@@ -172,5 +181,5 @@ def _refund(data: Any, gid: str) -> tuple[dict[str, Any], _Refund]:
     if found is None:
         raise UnexpectedAnswer("the refund that was just listed is not there")
     same("the refund", gid, found.id)
-    _next(found.refund_line_items.page_info)
+    next_cursor(found.refund_line_items.page_info)
     return data["refund"], found

@@ -251,6 +251,14 @@ query refund($id: ID!, $after: String) {
     cost=20.0,
 )
 
+_CANCEL_RESULT = """
+fragment result on OrderCancelJobResult {
+  done
+  status
+  errors { code field message }
+}
+"""
+
 CANCELLATION = Operation(
     "cancellation",
     """
@@ -271,12 +279,40 @@ mutation orderCancel(
     orderId: $orderId, reason: $reason, refundMethod: $refundMethod,
     restock: $restock, notifyCustomer: $notifyCustomer, staffNote: $staffNote
   ) {
-    job { id }
+    job { id done }
+    jobResult {
+      id
+      ...result
+      order { id cancelledAt }
+    }
     orderCancelUserErrors { code field message }
   }
 }
-""",
+"""
+    + _CANCEL_RESULT,
     changes=True,
+)
+
+# The job's result has a node of its own, which says why; where an answer had none, the job says at least when.
+CANCEL_RESULT = Operation(
+    "cancelResult",
+    """
+query cancelResult($job: ID!, $id: ID!) {
+  node(id: $job) { ...result }
+  order(id: $id) { id cancelledAt }
+}
+"""
+    + _CANCEL_RESULT,
+)
+
+CANCEL_JOB = Operation(
+    "cancelJob",
+    """
+query cancelJob($job: ID!, $id: ID!) {
+  job(id: $job) { done }
+  order(id: $id) { id cancelledAt }
+}
+""",
 )
 
 LOCATIONS = Operation(
@@ -299,6 +335,21 @@ query inventoryItems($query: String!, $after: String) {
 }
 """,
     cost=50.0,
+)
+
+STOCK_LEVELS = Operation(
+    "stockLevels",
+    """
+query stockLevels($ids: [ID!]!, $location: ID!) {
+  nodes(ids: $ids) {
+    ... on InventoryItem {
+      id
+      inventoryLevel(locationId: $location) { quantities(names: ["available"]) { name quantity } }
+    }
+  }
+}
+""",
+    cost=300.0,  # of 100 items
 )
 
 # The schema demands @idempotent of inventory mutations since 2026-04.
@@ -326,7 +377,10 @@ ALL = (
     REFUND,
     CANCELLATION,
     CANCEL,
+    CANCEL_RESULT,
+    CANCEL_JOB,
     LOCATIONS,
     INVENTORY_ITEMS,
+    STOCK_LEVELS,
     SET_QUANTITIES,
 )

@@ -275,15 +275,34 @@ class CancellationData(msgspec.Struct):
     order: CancellationNode | None
 
 
-class Cancelled(msgspec.Struct, rename="camel"):
-    """The job that cancels: Shopify does it a moment later."""
+class CancelJob(msgspec.Struct):
+    """The job that cancels: Shopify does it a moment later. What is done has a status and the errors it ended in,
+    where Shopify tells its result.
+    """
 
+    done: bool
+    id: str = ""
+    status: str | None = None
+    errors: list[CodedError] = []
+    order: CancellationNode | None = None
+
+
+class Cancelled(msgspec.Struct, rename="camel"):
     order_cancel_user_errors: list[CodedError]
-    job: Node | None = None
+    job: CancelJob | None = None
+    job_result: CancelJob | None = None
 
 
 class CancelledData(msgspec.Struct, rename="camel"):
     order_cancel: Cancelled | None
+
+
+class CancelJobData(msgspec.Struct):
+    """`node` is the job's result, `job` the job itself: one of them is asked for."""
+
+    order: CancellationNode | None
+    node: CancelJob | None = None
+    job: CancelJob | None = None
 
 
 class NodeList(msgspec.Struct):
@@ -306,6 +325,26 @@ class Items(msgspec.Struct, rename="camel"):
 
 class ItemsData(msgspec.Struct, rename="camel"):
     inventory_items: Items
+
+
+class Quantity(msgspec.Struct):
+    name: str
+    quantity: int
+
+
+class StockLevel(msgspec.Struct):
+    """What of an item is at one location; Shopify has no level where it was never stocked."""
+
+    quantities: list[Quantity]
+
+
+class StockedItem(msgspec.Struct, rename="camel"):
+    id: str
+    inventory_level: StockLevel | None = None
+
+
+class StockLevelsData(msgspec.Struct):
+    nodes: list[StockedItem | None]
 
 
 class QuantitiesSet(msgspec.Struct, rename="camel"):

@@ -1,13 +1,14 @@
 """Tells Shopify what may be sold, by its Admin GraphQL API.
 
 Needs the access scopes write_inventory, read_products and read_locations. Quantities are absolute and compared
-before they are swapped: one that Shopify sold from meanwhile is refused as stale, and no sale is undone.
+before they are swapped: one that Shopify sold from meanwhile is refused as stale, and no sale is undone. Where
+Shopify says that a key of ours failed before, the shop is asked what it has: what was applied is not sent again.
 """
 
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +16,7 @@ import orjson
 
 from kept.connectors.answers import masked
 from kept.connectors.channels.shopify import answers, queries
-from kept.connectors.channels.shopify.codes import KEY_BURNT, STOCK_ERRORS, STOCK_REFUSALS
+from kept.connectors.channels.shopify.codes import AVAILABLE, KEY_BURNT, STALE, STOCK_ERRORS, STOCK_REFUSALS
 from kept.connectors.channels.shopify.graphql import execute
 from kept.connectors.channels.shopify.schemas import CodedError
 from kept.connectors.http import HttpTarget
@@ -24,6 +25,7 @@ from kept.ports import PermanentFault, StockOffer, StockRefused, TemporaryFault
 
 _BATCH_MAX = 250  # Shopify's limit for an array in a request
 _SKUS_A_QUERY = 50  # keeps the search text below 4 kB
+_LEVELS_A_QUERY = 100  # some 300 points of the 1,000 that a query may cost
 _PAGES_MAX = 20  # of one search: 5,000 items for 50 SKUs are somebody's mistake
 _TRIES_MAX = 4  # each leaves the refused rows out; Shopify names all of them at once
 _CACHED_MAX = 100_000  # SKUs of one shop, some 20 MB; then the cache begins anew
@@ -123,12 +125,25 @@ class ShopifyStock:
             errors = await execute(self._target, queries.SET_QUANTITIES, variables, answers.quantity_errors, key=key)
             if not errors:
                 return refused
-            blamed = {} if any(error.code == KEY_BURNT for error in errors) else self._blamed(rows, errors)
-            refused += blamed.values()
-            rows = [row for at, row in enumerate(rows) if at not in blamed]
+            if any(error.code == KEY_BURNT for error in errors):
+                rows, stale = not_applied(rows, await self._levels(rows, location))
+                refused += stale
+            else:
+                blamed = self._blamed(rows, errors)
+                refused += blamed.values()
+                rows = [row for at, row in enumerate(rows) if at not in blamed]
             if not rows:
                 return refused
         raise TemporaryFault(f"{self._target.name} refused {_TRIES_MAX} tries to set {len(rows)} quantities")
+
+    async def _levels(self, rows: Sequence[_Row], location: str) -> dict[str, int]:
+        """What the shop has of these rows' items now."""
+        found: dict[str, int] = {}
+        for start in range(0, len(rows), _LEVELS_A_QUERY):
+            ids = [row.item for row in rows[start : start + _LEVELS_A_QUERY]]
+            variables = {"ids": ids, "location": location}
+            found |= await execute(self._target, queries.STOCK_LEVELS, variables, answers.stock_levels)
+        return found
 
     def _blamed(self, rows: Sequence[_Row], errors: Sequence[CodedError]) -> dict[int, StockRefused]:
         """The rows that the errors blame, by position. Raises the fault of an error that blames none."""
@@ -144,6 +159,25 @@ class ShopifyStock:
                 self._items.pop(sku, None)  # deleted, or made anew: to be looked up again
             blamed[at] = StockRefused(sku, STOCK_REFUSALS[code], masked(error.message))
         return blamed
+
+
+def not_applied(rows: Sequence[_Row], levels: Mapping[str, int]) -> tuple[list[_Row], list[StockRefused]]:
+    """Of rows whose earlier try may have been done: those that were not, and those of which there is no telling.
+
+    What has the wanted quantity was applied. What has the one that we believed was not, and is compared once more
+    when it is sent. Anything else may have been applied and sold from since, or is somebody's newer figure: stale.
+    """
+    left: list[_Row] = []
+    stale: list[StockRefused] = []
+    for row in rows:
+        has = levels.get(row.item)
+        if has is not None and has == row.offer.quantity:
+            continue
+        if has is not None and has == row.offer.believed:
+            left.append(row)
+        else:
+            stale.append(StockRefused(row.offer.sku, STALE, f"a try before it failed, and the shop has {has} now"))
+    return left, stale
 
 
 def quantities_input(rows: Sequence[_Row], location: str, key: str, attempt: int) -> dict[str, Any]:
@@ -162,7 +196,7 @@ def quantities_input(rows: Sequence[_Row], location: str, key: str, attempt: int
     ]
     content = orjson.dumps([key, attempt, quantities]).decode()
     return {
-        "input": {"name": "available", "reason": _REASON, "quantities": quantities},
+        "input": {"name": AVAILABLE, "reason": _REASON, "quantities": quantities},
         "key": str(uuid.uuid5(uuid.NAMESPACE_OID, content)),
     }
 

@@ -5,6 +5,7 @@ A second try cancels only what is open; a cancel of fewer pieces than are open l
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 from kept.connectors.channels.walmart.client import Seller
@@ -21,6 +22,7 @@ class WalmartCancel:
     """
 
     honours_key = False
+    write_horizon = timedelta(0)  # a second cancel finds nothing open
 
     def __init__(self, seller: Seller) -> None:
         self._seller = seller

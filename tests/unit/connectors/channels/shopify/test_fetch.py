@@ -35,6 +35,7 @@ class Shop:
         self.sale = SaleOfShop(lines=(SoldLine(11, 1, 1000), SoldLine(12, 2, 500)))
         self.known = True
         self.other = False
+        self.broken: dict[str, Any] = {}  # fields that come otherwise than the schema says
 
     def fetcher(self) -> ShopifyFetch:
         transport = httpx2.MockTransport(self.handle)
@@ -50,6 +51,8 @@ class Shop:
         node = self.sale.node() if body["variables"]["id"] == self.sale.gid else None
         if node is not None and self.other:
             node = node | {"id": "gid://shopify/Order/1"}
+        if node is not None:
+            node = node | self.broken
         return answer(200, {"data": {"order": node}})
 
 
@@ -90,6 +93,24 @@ async def test_another_order_than_was_asked_for_is_no_answer() -> None:
     shop = Shop()
     shop.other = True
     with pytest.raises(TemporaryFault, match="another order"):
+        await shop.fetcher().fetch(shop.sale.gid)
+
+
+@pytest.mark.parametrize(
+    ("broken", "where"),
+    [
+        ({"updatedAt": None}, r"updatedAt"),
+        ({"lineItems": {"nodes": []}}, r"pageInfo.*lineItems"),
+        ({"lineItems": {"nodes": [], "pageInfo": {"hasNextPage": True, "endCursor": None}}}, "no cursor"),
+        ({"refunds": [{"id": 7}]}, r"refunds\[0\]\.id"),
+    ],
+)
+async def test_an_order_that_breaks_its_schema_is_a_fault_that_names_the_field(
+    broken: dict[str, Any], where: str
+) -> None:
+    shop = Shop()
+    shop.broken = broken
+    with pytest.raises(TemporaryFault, match=where):
         await shop.fetcher().fetch(shop.sale.gid)
 
 

@@ -22,6 +22,7 @@ from tests.unit.connectors.channels.shopify.test_nodes import NOW, by_query
 
 SINCE = datetime(2026, 11, 3, 12, 0, tzinfo=UTC)
 UNTIL = datetime(2026, 11, 3, 15, 0, tzinfo=UTC)
+_BEYOND = "in-place-of-the-number"
 
 
 class ListingShop:
@@ -32,6 +33,7 @@ class ListingShop:
         self.page, self.rows = page, rows
         self.asked: list[tuple[str, Json]] = []
         self.answers: dict[str, Json] = {}  # an operation's own answer, instead of the right one
+        self.raw = b""  # the bytes of every answer, instead of the right ones
 
     def poll(self) -> ShopifyPoll:
         transport = httpx2.MockTransport(self.handle)
@@ -43,6 +45,8 @@ class ListingShop:
         body = orjson.loads(request.content)
         name = body["query"].split("(")[0].split()[-1]
         self.asked.append((name, body["variables"]))
+        if self.raw:
+            return httpx2.Response(200, stream=httpx2.ByteStream(self.raw))
         if name in self.answers:
             return answer(200, self.answers[name])
         after = int(body["variables"].get("after") or 0)
@@ -182,6 +186,18 @@ async def test_an_answer_that_is_none_is_asked_for_again(name: str, told: Json) 
     shop.answers[name] = {"data": told}
     with pytest.raises(TemporaryFault, match="gave nothing"):
         await shop.poll().changed(SINCE, UNTIL)
+
+
+async def test_a_number_beyond_64_bits_is_judged_with_its_order_and_loses_no_other() -> None:
+    shop = ListingShop([sale(1), sale(2)])
+    nodes = [shop.listed(each) for each in shop.sales.values()]
+    nodes[0]["lineItems"]["nodes"][0]["quantity"] = _BEYOND
+    told = orjson.dumps({"data": {"orders": cut(nodes, 0, 2)}}, default=str).replace(f'"{_BEYOND}"'.encode(), b"9" * 20)
+    shop.raw = told
+    (page,) = await everything(shop.poll())
+    with pytest.raises(BadMessage, match="quantity"):
+        read(page.orders[0])
+    assert read(page.orders[1]) == by_query(sale(2))
 
 
 async def test_a_query_that_shopify_refuses_is_no_matter_of_time() -> None:

@@ -18,6 +18,8 @@ from tests.conformance.vendors import page
 from tests.conformance.wire import NO_LIMITS, answer
 
 Json = dict[str, Any]
+BURNT = {"code": "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "field": None, "message": "No."}
+D = "gid://shopify/InventoryItem/4"
 A, B, C = "gid://shopify/InventoryItem/1", "gid://shopify/InventoryItem/2", "gid://shopify/InventoryItem/3"
 
 
@@ -31,6 +33,8 @@ class StockingShop:
         self.errors: list[Json] = []
         self.keys: dict[str, Json] = {}
         self.asked: list[str] = []
+        self.sent: list[Json] = []  # inputs that were looked at, as no error was told at once
+        self.sold_after_look: dict[str, int] = {}
 
     def port(self, location: str = "") -> ShopifyStock:
         target = HttpTarget(
@@ -57,12 +61,22 @@ class StockingShop:
                 # A real search finds more than what is equal.
                 nodes = [{"id": gid, "sku": sku} for gid, sku in self.items if {sku, sku.upper()} & wanted]
                 return answer(200, {"data": {"inventoryItems": page(nodes)}})
+            case "nodes":
+                levels = [self.level(gid) for gid in body["variables"]["ids"]]
+                self.quantities |= self.sold_after_look
+                return answer(200, {"data": {"nodes": levels}})
         return answer(200, {"data": {"inventorySetQuantities": {"userErrors": self._set(body["variables"])}}})
+
+    def level(self, gid: str) -> Json | None:
+        quantity = self.quantities.get(gid)
+        told = {"quantities": [{"name": "available", "quantity": quantity}]}
+        return {"id": gid, "inventoryLevel": None if quantity is None else told}
 
     def _set(self, variables: Json) -> list[Json]:
         if self.errors:
             return [self.errors.pop(0)]
         given, key = variables["input"], variables["key"]
+        self.sent.append(given)
         assert self.keys.setdefault(key, given) == given, "one key, two contents"
         errors = []
         for at, row in enumerate(given["quantities"]):
@@ -148,10 +162,54 @@ async def test_an_error_that_blames_the_whole_call_is_a_fault(code: str) -> None
 
 async def test_a_key_that_failed_before_is_replaced_by_another() -> None:
     shop = StockingShop()
-    shop.errors = [{"code": "IDEMPOTENCY_PREVIOUS_ATTEMPT_FAILED", "field": None, "message": "No."}]
-    assert await refusals(shop.port(), [StockOffer("A", 7)]) == {}
+    shop.errors = [BURNT]
+    assert await refusals(shop.port(), [StockOffer("A", 7, 5)]) == {}
     assert shop.quantities[A] == 7
+    (sent,) = shop.sent
+    assert [row["changeFromQuantity"] for row in sent["quantities"]] == [5]
+
+
+async def test_after_a_burnt_key_only_what_was_not_applied_is_sent_and_nothing_newer_is_overwritten() -> None:
+    """The try before may have been done: A was and then sold two; B was, C was not; D sold while we asked."""
+    shop = StockingShop()
+    shop.items.append((D, "D"))
+    shop.quantities |= {A: 5, B: 9, C: 5, D: 5}
+    shop.errors = [BURNT]
+    shop.sold_after_look = {D: 3}
+    offers = [StockOffer("A", 7), StockOffer("B", 9, 5), StockOffer("C", 1, 5), StockOffer("D", 8, 5)]
+    assert await refusals(shop.port(), offers) == {"A": "stale", "D": "stale"}
+    assert shop.quantities == {A: 5, B: 9, C: 1, D: 3}
+    assert [row["inventoryItemId"] for sent in shop.sent for row in sent["quantities"]] == [C, D, C]
+    assert all(row["changeFromQuantity"] is not None for sent in shop.sent for row in sent["quantities"])
+
+
+async def test_after_a_burnt_key_an_item_that_is_not_stocked_at_the_place_is_stale() -> None:
+    shop = StockingShop()
+    del shop.quantities[A]
+    shop.errors = [BURNT]
+    assert await refusals(shop.port(), [StockOffer("A", 7, 5)]) == {"A": "stale"}
+    assert shop.sent == []
+
+
+async def test_what_the_shop_has_is_looked_up_in_bounded_pieces() -> None:
+    shop = StockingShop()
+    gids = {f"gid://shopify/InventoryItem/{number}": f"S{number}" for number in range(100, 350)}
+    shop.items, shop.quantities = list(gids.items()), dict.fromkeys(gids, 5)
+    shop.errors = [BURNT]
+    assert await refusals(shop.port(), [StockOffer(sku, 7, 5) for sku in gids.values()]) == {}
+    assert set(shop.quantities.values()) == {7}
+    assert shop.asked.count("nodes") == 3
 
 
 def test_quotes_in_skus_do_not_end_the_search() -> None:
     assert search(["O'NEIL", "B\\1"]) == r"sku:'O\'NEIL' OR sku:'B\\1'"
+
+
+@pytest.mark.parametrize("field", [["input"], ["input", "quantities", "0", "quantity"]])
+async def test_a_code_that_is_not_in_the_table_is_a_permanent_fault_that_names_it(field: list[str]) -> None:
+    shop = StockingShop()
+    shop.errors = [{"code": "COUNTED_BY_PIGEON", "field": field, "message": "No."}]
+    with pytest.raises(PermanentFault, match="COUNTED_BY_PIGEON") as fault:
+        await shop.port().push([StockOffer("A", 7)], "k")
+    assert (type(fault.value), fault.value.code) == (PermanentFault, "COUNTED_BY_PIGEON")
+    assert shop.quantities[A] == 5

@@ -78,6 +78,8 @@ class ErpSettings:
     token: str = ""
     timeout_s: float = 10.0
     requests_at_once: int = 16
+    options: Mapping[str, str] = field(default_factory=dict)  # what only this type of ERP has; its guide names them
+    warehouses: Mapping[str, str] = field(default_factory=dict)  # centre -> the ERP's name of the warehouse
     amends: bool = True  # it takes what is edited after routing; without, an edit by then is too late
 
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from enum import StrEnum
 from typing import Protocol
 
 from kept.domain.events import Package
 from kept.domain.order import Address
+from kept.ports.centres import StockSnapshot
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +20,16 @@ class ItemCheck:
     sku: str
     known: bool
     saleable: bool
+    price_minor: int | None = None  # its list price of one piece in `currency`, where the ERP was asked and has one
+    currency: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Objection:
+    """Why an ERP could not take an order as it is. `code` is a kind of hold, `evidence` the values, for people."""
+
+    code: str  # "tax_unmapped", "unit_unmapped", "currency_unmapped", "warehouse_unmapped", "credit_hold", ...
+    evidence: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +91,51 @@ class ShipmentPosting:
 
 
 @dataclass(frozen=True, slots=True)
+class PostedInvoice:
+    """An invoice in the ERP."""
+
+    erp_invoice_id: str
+    total_minor: int
+    currency: str
+
+
+class ErpOrderStatus(StrEnum):
+    """How far a sales order is in the ERP, in words that every ERP can be put into."""
+
+    DRAFT = "draft"  # begun and not binding: nothing may ship on it
+    OPEN = "open"
+    CLOSED = "closed"  # everything that will be delivered was
+    CANCELLED = "cancelled"
+
+
+@dataclass(frozen=True, slots=True)
+class ErpLine:
+    """One line as the ERP has it, in pieces and minor units. `line_no` is ours; 0 for a line that is none of ours."""
+
+    line_no: int
+    sku: str
+    quantity: int
+    shipped: int
+    net_minor: int  # for the whole quantity, discounts taken off, without the tax
+    tax_minor: int
+
+
+@dataclass(frozen=True, slots=True)
+class ErpOrder:
+    """A sales order as the ERP has it now, to be compared with ours."""
+
+    erp_order_id: str
+    reference: str
+    status: ErpOrderStatus
+    currency: str
+    total_minor: int  # with tax
+    tax_minor: int
+    lines: tuple[ErpLine, ...]  # charges such as shipping are in the totals only
+    invoiced_minor: int = 0
+    refunded_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class Withdrawal:
     """The ERP's word that the open rest of an order will not be delivered."""
 
@@ -89,6 +146,48 @@ class CheckItems(Protocol):
     """Asks an ERP about SKUs, many at once."""
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
+
+
+class CheckOrder(Protocol):
+    """Says beforehand what of an order an ERP could not take. Reads only."""
+
+    async def object_to(self, order: SalesOrder) -> Sequence[Objection]:
+        """What speaks against booking it; empty if nothing does. Its own earlier booking is no objection."""
+        ...
+
+
+class ReadCredit(Protocol):
+    """Says whether an ERP sells to a customer now."""
+
+    async def credit_hold(self, customer_id: str) -> str:
+        """Why it does not, for people; "" if it does."""
+        ...
+
+
+class ReadWarehouse(Protocol):
+    """Reads what an ERP has in one of its warehouses."""
+
+    async def warehouse_stock(self, warehouse: str) -> StockSnapshot:
+        """Pieces on hand, by the ERP's own name of the warehouse. Raises PermanentFault for one it does not know."""
+        ...
+
+
+class ReadErpOrders(Protocol):
+    """Reads sales orders back, many at once, to be compared with ours."""
+
+    async def read_orders(self, references: Sequence[str]) -> Sequence[ErpOrder]:
+        """Those that there are, of our references; several of one reference where the ERP has several."""
+        ...
+
+
+class InvoiceShipment(Protocol):
+    """Invoices a shipment that was posted, once per reference. What did not ship is not invoiced."""
+
+    honours_key: bool
+
+    async def invoice(self, posting: ShipmentPosting, key: str) -> PostedInvoice: ...
+
+    async def find_invoice(self, posting: ShipmentPosting) -> PostedInvoice | None: ...
 
 
 class ResolveCustomer(Protocol):
@@ -143,4 +242,9 @@ class Erp:
     booking: BookOrder
     shipments: PostShipment
     withdrawal: WithdrawOrder
-    amendment: AmendOrder | None  # None: what is edited after routing is too late
+    amendment: AmendOrder | None = None  # None: what is edited after routing is too late
+    check: CheckOrder | None = None
+    credit: ReadCredit | None = None
+    warehouses: ReadWarehouse | None = None
+    invoices: InvoiceShipment | None = None  # None: it invoices by itself, or somebody else does
+    orders: ReadErpOrders | None = None

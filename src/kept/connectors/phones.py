@@ -17,7 +17,7 @@ from phonenumbers import NumberParseException, PhoneNumber, PhoneNumberFormat
 # neither logged nor written.
 _CACHE_ENTRIES_MAX = 8192
 
-# The longest real ones seen, with words around them, have some 40 characters. What is longer is not a number.
+# E.164 has 15 digits, an extension up to 20 more: with separators and words, far below this. Longer is a note.
 _LENGTH_MAX = 100
 
 # In North America's plan (country code 1, ten digits) this form has nothing left to take off: parsed, it would come
@@ -27,8 +27,7 @@ _NORTH_AMERICAN = re.compile(r"\+1[2-9][0-9]{9}")
 # The words that a number may have. A second number, a name or a note would be lost in E.164, so with any other
 # word the text is kept; so is a vanity number ("1-800-FLOWERS"), whose letters are more likely to be a note.
 _WORDS = re.compile(r"^tel:|extension|extn|ext|x", re.IGNORECASE)
-# Where phonenumbers leaves off reading without saying so: a second number behind a stroke, a parameter of a URI,
-# and whatever stands before the first digit that is no bracket.
+# Where phonenumbers leaves off reading without saying so: before a second number and before a parameter of a URI.
 _CUT_SHORT = re.compile(r"[/\\]\s*x|;(?!\s*ext)|[/,&]\s*\+", re.IGNORECASE)
 
 
@@ -72,7 +71,7 @@ def _parsed(text: str, country: str) -> PhoneNumber | None:
 
 
 def _valid(number: PhoneNumber, country: str) -> bool:
-    """In its country's plan. The address' own country is asked first: thirty share country code 1."""
+    """In its country's plan. The address' own country is asked first: some two dozen share country code 1."""
     return phonenumbers.is_valid_number_for_region(number, country) or phonenumbers.is_valid_number(number)
 
 

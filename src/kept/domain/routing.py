@@ -101,7 +101,9 @@ class NoPlan:
 def departure(centre: CentreProfile, now: datetime) -> datetime:
     """When what is committed now leaves the centre (UTC): its cut-off, local wall time, on a working day.
 
-    Judged in the centre's own zone, so that daylight saving and midnight fall where its clocks say.
+    Judged in the centre's own zone, so that daylight saving and midnight fall where its clocks say. Of a cut-off
+    that autumn's clocks show twice the first counts; one that spring's skip is as much later by the clock (02:30
+    is 03:30). Python reads wall times so (PEP 495, fold 0).
     """
     day = now.astimezone(centre.timezone).date()
     # Compared as moments: in the hour that autumn repeats, wall time alone would name a departure in the past.
@@ -121,7 +123,12 @@ def _cutoff_on(day: date, centre: CentreProfile) -> datetime:
 
 
 def best_offer(centre: CentreProfile, demand: Demand, leaves: datetime) -> tuple[Offer | None, bool, str]:
-    """The cheapest service that keeps the promise, else the earliest one; whether it keeps it; what failed."""
+    """The cheapest service that keeps the promise, else the earliest one; whether it keeps it; what failed.
+
+    A carrier's days are days of the calendar: it arrives at the wall time of the centre at which it left, and
+    not an hour off where clocks change on the way. The buyer's own zone is not in an address.
+    """
+    left_at = leaves.astimezone(centre.timezone)
     domestic = centre.country == demand.country
     kilograms = demand.kilograms_begun
     best: tuple[tuple[bool, int, datetime, str], Offer] | None = None
@@ -129,7 +136,7 @@ def best_offer(centre: CentreProfile, demand: Demand, leaves: datetime) -> tuple
         days = service.domestic_days if domestic else service.international_days
         if days is None:
             continue
-        arrives = leaves + timedelta(days=days)
+        arrives = (left_at + timedelta(days=days)).astimezone(UTC)  # an aware time of one zone adds by the wall
         base = service.base_minor if domestic else service.international_base_minor
         late = leaves > demand.ship_by or arrives > demand.deliver_by
         whole = base + service.per_kg_minor * kilograms

@@ -13,6 +13,7 @@ from typing import Protocol, TypeVar
 import msgspec
 
 from kept.connectors.channels.amazon.codes import MARKETPLACES, SERVICE_LEVELS, Marketplace, Standing
+from kept.connectors.phones import e164
 from kept.connectors.wire import microseconds, utc
 from kept.domain.money import MoneyError, exponent, to_minor
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
@@ -206,7 +207,7 @@ def address_of(body: AddressBody | None, neighbourhood: str | None = None) -> Ad
         region=body.state_or_region or "",
         postal_code=body.postal_code or "",
         country=body.country_code or "",
-        phone=body.phone or "",
+        phone=e164(body.phone or "", body.country_code or ""),
         company=body.company_name or "",
     )
 

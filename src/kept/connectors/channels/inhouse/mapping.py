@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
 from datetime import datetime
 
@@ -10,6 +9,7 @@ from kept.connectors import strict_json
 from kept.connectors.channels.inhouse.codes import PAYMENTS
 from kept.connectors.channels.inhouse.envelope import opened
 from kept.connectors.channels.inhouse.schemas import ComponentBody, LineBody, OrderBody
+from kept.connectors.phones import e164
 from kept.connectors.wire import LINES_MAX, QUANTITY_MAX, address_of, convert, microseconds, utc
 from kept.domain.money import MoneyError, exponent, to_minor
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
@@ -18,9 +18,6 @@ from kept.domain.values import changed
 from kept.ports import BadMessage, Incoming
 
 _ROOT = "$"
-# ITU-T E.164, 6: up to 15 digits. Shorter than 7 no number with its country code is.
-_E164 = re.compile(r"\+[1-9][0-9]{6,14}")
-_PHONE_SEPARATORS = re.compile(r"\(0\)|[ ()./\u00a0-]")
 
 
 def normalise(account: str, message: Incoming, received_at: datetime) -> OrderContent | None:
@@ -133,16 +130,8 @@ def _address(order: OrderBody) -> Address | None:
     if order.ship_to is None:
         return None
     address = address_of(order.ship_to)
-    phone = _phone(address.phone or order.phone)
+    phone = e164(address.phone or order.phone, address.country)
     return address if phone == address.phone else changed(address, phone=phone)
-
-
-def _phone(text: str) -> str:
-    """An international number in E.164; any other as it was written, since only its country knows its form."""
-    if not text.startswith("+"):
-        return text
-    compact = _PHONE_SEPARATORS.sub("", text)
-    return compact if _E164.fullmatch(compact) else text
 
 
 def _payment(code: str) -> Payment:

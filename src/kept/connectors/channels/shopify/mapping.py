@@ -29,6 +29,7 @@ from kept.connectors.channels.shopify.codes import (
 from kept.connectors.channels.shopify.fulfilling import order_gid
 from kept.connectors.channels.shopify.nodes import holds, listed_order, order_body
 from kept.connectors.channels.shopify.schemas import OrderBody, ShippingAddress
+from kept.connectors.phones import e164
 from kept.connectors.wire import convert, microseconds, utc
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
@@ -179,7 +180,7 @@ def _address(address: ShippingAddress | None, order_phone: str) -> Address | Non
         region=address.province_code or address.province or "",
         postal_code=address.zip or "",
         country=address.country_code or "",
-        phone=address.phone or order_phone,
+        phone=e164(address.phone or order_phone, address.country_code or ""),
         company=address.company or "",
     )
 

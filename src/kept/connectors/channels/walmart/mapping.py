@@ -46,6 +46,7 @@ from kept.connectors.channels.walmart.schemas import (
     refund_charges_of,
     statuses_of,
 )
+from kept.connectors.phones import e164
 from kept.connectors.wire import convert, microseconds, utc
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
@@ -338,6 +339,7 @@ def _address(address: PostalAddressBody | None, phone: str) -> Address | None:
     """Mexico's lines three to six (colony, municipality, ...) stand beside the second."""
     if address is None:
         return None
+    country = country_of(address.country or "")
     more = (address.address2, address.address3, address.address4, address.address5, address.address6)
     return Address(
         name=(address.name or "").strip(),
@@ -346,8 +348,8 @@ def _address(address: PostalAddressBody | None, phone: str) -> Address | None:
         city=(address.city or "").strip(),
         region=(address.state or "").strip(),
         postal_code=(address.postal_code or "").strip(),
-        country=country_of(address.country or ""),
-        phone=phone.strip(),
+        country=country,
+        phone=e164(phone, country),
     )
 
 

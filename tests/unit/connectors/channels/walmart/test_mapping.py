@@ -232,7 +232,7 @@ def test_times_come_as_milliseconds_or_with_an_offset() -> None:
 def test_an_address_has_its_country_in_two_letters() -> None:
     content = read(order())
     assert content.ship_to is not None
-    assert (content.ship_to.country, content.ship_to.phone) == ("US", "4155550100")
+    assert (content.ship_to.country, content.ship_to.phone) == ("US", "+14155550100")
 
 
 # ------------------------------------------------------------------ messages

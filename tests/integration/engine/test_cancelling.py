@@ -8,7 +8,7 @@ from datetime import timedelta
 import orjson
 import pytest
 
-from kept.ports import CancelReason, ChannelCancel, ChannelCancelled, UnknownResult
+from kept.ports import CancelReason, ChannelCancel, ChannelCancelled, TemporaryFault, UnknownResult
 from kept.processes.assembly import utc_now
 from kept.store.instructions import Instructions, NotPossible, UnknownOrder
 from kept.store.invariants import breaches
@@ -32,6 +32,29 @@ class Canceller:
     async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None:
         self.searched += 1
         return ChannelCancelled("X-1") if self.told else None
+
+
+@dataclass
+class Queue:
+    """A channel that takes cancels on and does them later: the second look finds each done."""
+
+    honours_key: bool = False
+    write_horizon: timedelta = field(default_factory=lambda: timedelta(minutes=2))
+    told: list[ChannelCancel] = field(default_factory=list)
+    looked: list[str] = field(default_factory=list)
+
+    async def cancel(self, cancel: ChannelCancel, key: str) -> ChannelCancelled:
+        self.told.append(cancel)
+        return ChannelCancelled("X-1", job_id=f"J-{len(self.told)}")
+
+    async def find_cancel(self, cancel: ChannelCancel) -> ChannelCancelled | None:
+        return None
+
+    async def finished(self, cancel: ChannelCancel, job_id: str) -> ChannelCancelled:
+        self.looked.append(job_id)
+        if len(self.looked) == 1:
+            raise TemporaryFault("it is queued")
+        return ChannelCancelled("X-1")
 
 
 def with_canceller(world: World) -> Canceller:
@@ -68,6 +91,23 @@ async def test_an_operator_s_cancel_ends_the_order_and_the_channel_hears_of_it_o
         await instructions.take_down(reference, "cancel", "ada", reason="fraud")
     with pytest.raises(UnknownOrder):
         await instructions.take_down("nobody", "cancel", "ada", reason="fraud")
+
+
+async def test_a_cancel_that_was_taken_on_is_looked_at_by_its_stored_job_until_it_is_done(world: World) -> None:
+    with_canceller(world)
+    queue = Queue()
+    world.change(channels={ACCOUNT: replace(world.ports.channels[ACCOUNT], cancel=queue, cancel_jobs=queue)})
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.sell(1)
+        await until(lambda: stands(world, "held"))
+        reference = str(await value_of(world.database, "SELECT reference FROM orders"))
+        taken = await Instructions(world.database, utc_now).take_down(reference, "cancel", "ada", reason="fraud")
+        await world.bell.ring(taken.rings)
+        await until(lambda: stands(world, "cancelled"))
+    assert len(queue.told) == 1
+    assert queue.looked == ["J-1", "J-1"]
+    assert await breaches(world.database) == {}
 
 
 async def test_a_released_hold_is_remembered_by_the_code_that_was_seen(world: World) -> None:

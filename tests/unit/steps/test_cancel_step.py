@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from datetime import timedelta
 
 import pytest
 
@@ -105,15 +106,16 @@ async def test_a_refused_cancel_of_what_is_cancelled_already_is_done() -> None:
 async def test_a_cancel_that_was_only_taken_on_is_waited_for_and_told_once() -> None:
     order = await retracting(BY_US)
     jobs = Jobs()
-    world = World(canceller=Canceller(answer=ChannelCancelled("X-1", job_id="J-1")), cancel_jobs=jobs)
+    canceller = Canceller(answer=ChannelCancelled("X-1", job_id="J-1"), write_horizon=timedelta(minutes=2))
+    world = World(canceller=canceller, cancel_jobs=jobs)
     for _ in range(2):
         with pytest.raises(TemporaryFault):
             await cancel(order, world.ports())
     jobs.done = ChannelCancelled("X-1")
     assert done(await cancel(order, world.ports())).events == [ev.OrderRetracted("X-1"), ev.OrderCancelled()]
     assert jobs.looked == ["J-1", "J-1", "J-1"]
-    assert world.canceller is not None
-    assert len(world.canceller.told) == 1
+    assert {one.write_horizon for one in world.book.performed} == {timedelta(minutes=2)}
+    assert len(canceller.told) == 1
 
 
 async def test_a_channel_s_own_cancel_is_not_told_to_it() -> None:

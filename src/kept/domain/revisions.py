@@ -49,7 +49,7 @@ def _after_routing(order: Order, content: OrderContent, message_id: int, *, amen
         asked = _newly_asked(order.content, said)
         reason = f"the buyer asks to cancel line {asked}: the order is {order.state.value}" if asked else _NO_DIFFERENCE
         return RevisionIgnored(content.revision, message_id, reason)
-    if not _ships_anything(order, said) and _allows(order, "CancelRequested"):
+    if not shippable(said.lines) and _allows(order, "CancelRequested"):
         return CancelRequested("channel, which took every line off the order", message_id)
     if amendable and _can_ship(said) and _allows(order, "OrderAmended"):
         return OrderAmended(content.revision, message_id, numbers)
@@ -111,11 +111,6 @@ def _ships_the_same(order: Order, content: OrderContent) -> bool:
     return {line_no: wanted for line_no, wanted in _wanted(order, content).items() if wanted} == {
         line.line_no: line.ordered for line in order.lines if line.ordered
     }
-
-
-def _ships_anything(order: Order, content: OrderContent) -> bool:
-    """Whether pieces are left that have shipped, or are to ship."""
-    return any(_wanted(order, content).values())
 
 
 def _wanted(order: Order, content: OrderContent) -> dict[int, int]:

@@ -241,6 +241,13 @@ def test_every_line_taken_off_is_a_cancel() -> None:
     assert isinstance(fact, ev.CancelRequested)
 
 
+def test_what_came_back_with_the_rest_taken_off_is_a_cancel_of_the_rest() -> None:
+    order = evolve(two_parts(), [*up_to_released(1), shipped(1, (1, "SKU-1", 2))]).order
+    gone = content(line(1, 0), line(2, 0), revision=200)
+    (fact,) = facts_of_revision(order, gone, 12, amendable=True)
+    assert isinstance(fact, ev.CancelRequested)
+
+
 def test_an_edit_cancelled_meanwhile_is_a_cancel() -> None:
     after = amended(two_parts(), content(line(1, 2), line(2, 0), revision=200))
     cancelling = evolve(after, facts_of_revision(after, cancel(300), 13, amendable=True), cancel(300)).order

@@ -57,6 +57,15 @@ def fulfilments_of(db: sqlite3.Connection, account: str, external_id: str) -> Se
     ]
 
 
+def fulfilment_of(db: sqlite3.Connection, account: str, shipment_id: str) -> Fulfilment | None:
+    """The shipment of that id."""
+    row = db.execute(
+        "SELECT external_id FROM fulfilments WHERE account = ? AND shipment_id = ?", (account, shipment_id)
+    ).fetchone()
+    of_order = fulfilments_of(db, account, row[0]) if row else ()
+    return next((each for each in of_order if each.shipment_id == shipment_id), None)
+
+
 def confirmed_pieces(db: sqlite3.Connection, account: str, external_id: str) -> dict[str, int]:
     """Pieces confirmed so far, by line id."""
     pieces: dict[str, int] = {}

@@ -23,7 +23,13 @@ from starlette.routing import Route
 
 from kept.simulator import shopify_admin as admin
 from kept.simulator import shopify_cancels as cancels
-from kept.simulator.confirmations import Fulfilment, confirmed_pieces, fulfilments_of, record_fulfilment
+from kept.simulator.confirmations import (
+    Fulfilment,
+    confirmed_pieces,
+    fulfilment_of,
+    fulfilments_of,
+    record_fulfilment,
+)
 from kept.simulator.driver import Driver
 from kept.simulator.faults import Luck
 from kept.simulator.party import Answer, Party, content_sha256, read_json
@@ -82,6 +88,7 @@ class Shop:
             "orders": self._serve_orders,
             "fulfillmentOrder": self._serve_fulfilment_order,
             "refund": self._serve_refund,
+            "fulfillment": self._serve_fulfilment,
             "fulfillmentCreate": self._serve_create,
             "orderCancel": self._serve_cancel,
             "node": self._serve_job,
@@ -89,6 +96,7 @@ class Shop:
             "locations": self._serve_locations,
             "inventoryItems": self._serve_items,
             "inventorySetQuantities": self._serve_quantities,
+            "nodes": self._serve_levels,
         }.get(field)
         prepared = serve(body.variables) if serve else None
         if prepared is None:
@@ -131,6 +139,15 @@ class Shop:
         gid = _variable(variables, "/Refund/")
         return (_number(gid), lambda db: self._refund(db, gid)) if gid else None
 
+    def _serve_fulfilment(self, variables: dict[str, Any]) -> _Work | None:
+        name, number = self.party.name, _number(_variable(variables, "/Fulfillment/"))
+
+        def found(db: sqlite3.Connection) -> Answer:
+            made = fulfilment_of(db, name, number)
+            return _data({"fulfillment": _fulfilment(made) if made else None})
+
+        return (number, found) if number else None
+
     def _serve_create(self, variables: dict[str, Any]) -> _Work | None:
         given = next(_inputs(variables), None)
         if given is None:
@@ -155,6 +172,12 @@ class Shop:
     def _serve_items(self, variables: dict[str, Any]) -> _Work | None:
         found = admin.items(str(variables.get("query", "")))
         return "", lambda db: _data({"inventoryItems": connection(found)})
+
+    def _serve_levels(self, variables: dict[str, Any]) -> _Work | None:
+        name, asked = self.party.name, variables.get("ids")
+        if not isinstance(asked, list):
+            return None
+        return "", lambda db: _data({"nodes": [admin.level(db, name, str(gid)) for gid in asked]})
 
     def _serve_quantities(self, variables: dict[str, Any]) -> _Work | None:
         name, at = self.party.name, self.party.clock()

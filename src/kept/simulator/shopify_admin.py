@@ -85,6 +85,16 @@ def set_quantities(db: sqlite3.Connection, account: str, variables: Json, at: fl
     return {"inventorySetQuantities": {"userErrors": errors}}
 
 
+def level(db: sqlite3.Connection, account: str, gid: str) -> Json | None:
+    """An item with what may be sold of it, which it has once that was told; None for an item that is not there."""
+    sku = next((item.sku for item in catalogue() if _item(item.sku) == gid), None)
+    if sku is None:
+        return None
+    held = _held(db, account, sku)
+    quantities = {"quantities": [{"name": "available", "quantity": held}]}
+    return {"__typename": "InventoryItem", "id": gid, "inventoryLevel": None if held is None else quantities}
+
+
 def _held(db: sqlite3.Connection, account: str, sku: str) -> int | None:
     row = db.execute("SELECT quantity FROM offered_stock WHERE account = ? AND sku = ?", (account, sku)).fetchone()
     return row[0] if row else None

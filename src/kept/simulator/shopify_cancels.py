@@ -75,7 +75,7 @@ def looked_at(db: sqlite3.Connection, account: str, job_id: str, now: float) -> 
     job = Job(job_id, row[0], row[1], bool(row[2]))
     found = result(job, now)
     order = _order(job, cancelled_at(db, account, job.order_id, now))
-    return {"node": found, "job": {"done": found["done"]}, "order": order}
+    return {"node": {"__typename": "OrderCancelJobResult", **found}, "job": {"done": found["done"]}, "order": order}
 
 
 def new_job_id(account: str, order_id: str, at: float) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Collection
 from datetime import UTC, datetime
@@ -21,7 +20,6 @@ from graphql import (
     TypeInfo,
     TypeInfoVisitor,
     Visitor,
-    build_client_schema,
     get_named_type,
     graphql_sync,
     is_enum_type,
@@ -48,7 +46,7 @@ from kept.connectors.channels.shopify.mapping import LISTED, normalise
 from kept.domain.events import Package, ShippedLine
 from kept.domain.order import OrderContent
 from kept.ports import Confirmation, Incoming
-from tests.fixtures_location import shared_specs
+from tests.unit.connectors.channels.shopify.admin_schema import admin_schema
 from tests.unit.connectors.channels.shopify.sales import SaleOfShop, SoldLine
 
 CONFIRMATION = Confirmation(
@@ -102,10 +100,7 @@ _ORDER = {
 
 @pytest.fixture(scope="module")
 def schema() -> GraphQLSchema:
-    raw = json.loads(gzip.decompress(shared_specs("shopify", "admin_2026-10.json.gz").read_bytes()))
-    # Shopify deprecates some fields of objects but not of their interfaces, which graphql-core takes for a
-    # fault of the schema; what we validate are our operations.
-    return build_client_schema(raw.get("data", raw), assume_valid=True)
+    return admin_schema()
 
 
 @pytest.mark.parametrize("operation", queries.ALL, ids=lambda operation: operation.name)

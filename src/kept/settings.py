@@ -46,6 +46,8 @@ class ChannelSettings:
     timeout_s: float = 10.0  # below the lease, so that an answer always comes before a reclaim
     requests_at_once: int = 16  # a bulkhead: one slow party can't take every connection
     cancel_on_request: bool = True  # grant a buyer's request to cancel the whole order while nothing has shipped
+    authorisation_days: int = 7  # how long a payment stays authorised; an order whose money would be gone is held
+    price_check_percent: int = 0  # orders with a price further from the ERP's list are held; 0: none are
     skus_mapped: bool = False  # every SKU needs a mapping (`kept skus import`); otherwise an unmapped one is ours
     location: str = ""  # where the channel keeps the stock that we push, by its own id; empty: its only location
     rate_factor: float = 1.0  # the vendor allows this account so many times its published rates

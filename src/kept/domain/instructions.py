@@ -7,9 +7,6 @@ from dataclasses import asdict, dataclass
 
 from kept.domain.lifecycle import ORDER_TRANSITIONS, OrderState
 
-# Holds of which a person may say "so be it". The other ones end when their cause does: letting go is asking anew.
-ACCEPTABLE_HOLDS = frozenset({"cancel_requested", "total_mismatch"})
-
 
 @dataclass(frozen=True, slots=True)
 class Instruction:

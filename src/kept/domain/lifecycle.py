@@ -115,6 +115,7 @@ ORDER_TRANSITIONS: Mapping[tuple[OrderState, str], OrderState] = {
     (OrderState.RECEIVED, "OrderValidated"): OrderState.VALIDATED,
     (OrderState.VALIDATED, "OrderRouted"): OrderState.ROUTED,
     (OrderState.ROUTED, "OrderBooked"): OrderState.BOOKED,
+    (OrderState.ROUTED, "OrderHeld"): OrderState.HELD,
     (OrderState.ROUTED, "ErpNotAmended"): OrderState.ROUTED,
     **{
         (state, "QuantityReturned"): OrderState.VALIDATED

@@ -20,7 +20,7 @@ from kept.engine.quotas import Quotas
 from kept.engine.streams import connect
 from kept.ports import CheckItems, ItemCheck
 from kept.settings import Business, CentreSettings, Settings, SettingsError
-from kept.steps.ports import LabelPolicy, Ports
+from kept.steps.ports import AccountRules, LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
 from kept.store.ids import Ids
@@ -30,6 +30,8 @@ from kept.store.stock import StockRooms
 
 # How old the ERP's word on a SKU may be. An item that is blocked meanwhile is caught at booking.
 _ITEMS_MAY_BE_OLD_S = 60.0
+# How old it may be while the ERP can't be asked. The longest outage that orders are routed through.
+_ITEMS_KNOWN_LATELY_S = 24 * 3600.0
 _ITEMS_MAX = 100_000
 
 
@@ -55,18 +57,28 @@ class CachedItems:
     def __init__(self, items: CheckItems, clock_s: Callable[[], float] = monotonic) -> None:
         self._items = items
         self._clock_s = clock_s
-        self._good_until_s: dict[str, float] = {}
+        self._good: dict[str, tuple[float, ItemCheck]] = {}  # SKU -> when, and what the ERP said
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]:
         now_s = self._clock_s()
-        asked = [sku for sku in skus if self._good_until_s.get(sku, 0.0) <= now_s]
+        asked = [sku for sku in skus if not self._is_known(sku, now_s - _ITEMS_MAY_BE_OLD_S)]
+        known = {sku: self._good[sku][1] for sku in skus if sku not in asked}
         answers = {check.sku: check for check in await self._items.check_items(asked)} if asked else {}
-        if len(self._good_until_s) > _ITEMS_MAX:
-            self._good_until_s.clear()
+        if len(self._good) > _ITEMS_MAX:
+            self._good.clear()
         for check in answers.values():
             if check.known and check.saleable:
-                self._good_until_s[check.sku] = now_s + _ITEMS_MAY_BE_OLD_S
-        return [answers.get(sku) or ItemCheck(sku, known=sku not in asked, saleable=True) for sku in skus]
+                self._good[check.sku] = (now_s, check)
+            else:
+                self._good.pop(check.sku, None)
+        return [known.get(sku) or answers.get(sku) or ItemCheck(sku, known=False, saleable=False) for sku in skus]
+
+    def known_lately(self, skus: Sequence[str]) -> bool:
+        since_s = self._clock_s() - _ITEMS_KNOWN_LATELY_S
+        return all(self._is_known(sku, since_s) for sku in skus)
+
+    def _is_known(self, sku: str, since_s: float) -> bool:
+        return sku in self._good and self._good[sku][0] > since_s
 
 
 def routing_policy(business: Business) -> RoutingPolicy:
@@ -166,6 +178,10 @@ def assemble_ports(
             serials=Ids(database, "sscc_serials"),
             installation=installation,
             routing=routing_policy(business),
+            account_rules={
+                name: AccountRules(each.authorisation_days, each.price_check_percent)
+                for name, each in business.channels.items()
+            },
             labels=LabelPolicy(business.labels.company_prefix, business.labels.extension),
         )
     )

@@ -14,11 +14,13 @@ from kept.engine.relay import Relay
 from kept.engine.streams import Streams, connect
 from kept.flow import FLOW
 from kept.ports import Fault, PermanentFault
-from kept.processes.assembly import opened_connectors, utc_now
+from kept.processes.assembly import assemble_ports, opened_connectors, utc_now
+from kept.processes.rechecking import Rechecker
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.loading import Orders
+from kept.store.migrate import installation_prefix
 from kept.store.postgres import PostgresStore
 from kept.store.stock import StockRooms
 
@@ -39,19 +41,25 @@ async def run_relay(settings: Settings) -> None:
 async def _relay(settings: Settings, connectors: Connectors) -> None:
     database = Database(settings.database_url)
     bell = Streams(connect(settings.redis_url), consumer_name())
-    relay = Relay(PostgresStore(database, Orders(database), utc_now), bell, list(FLOW))
+    orders = Orders(database)
+    relay = Relay(PostgresStore(database, orders, utc_now), bell, list(FLOW))
     stop_on_signal(relay.stop)
-    counting = asyncio.create_task(_count_stock(connectors, StockRooms(database)))
+    ports = assemble_ports(database, orders, connectors, settings.business, await installation_prefix(database))
+    beside = [
+        asyncio.create_task(_count_stock(connectors, StockRooms(database))),
+        asyncio.create_task(Rechecker(database, orders, ports.base, utc_now).run()),
+    ]
     try:
         log.info("relay.started")
         relaying = asyncio.create_task(relay.run())
-        await asyncio.wait({relaying, counting}, return_when=asyncio.FIRST_COMPLETED)
-        if counting.done():
-            counting.result()  # a bug in counting is for the supervisor to see, not to go on without counts
+        done, _ = await asyncio.wait({relaying, *beside}, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            task.result()  # a bug beside the relay is for the supervisor to see, not to go on without
         await relaying
     finally:
-        counting.cancel()
-        await asyncio.gather(counting, return_exceptions=True)
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
         await bell.aclose()
         await database.close()
 

@@ -2,16 +2,35 @@
 
 from __future__ import annotations
 
-from kept.domain.events import ErpNotAmended, OrderBooked
+from kept.domain.events import ErpNotAmended, OrderBooked, OrderHeld
 from kept.domain.keys import effect_key
 from kept.domain.progress import Order
+from kept.domain.values import changed
 from kept.engine.interfaces import EffectStanding
-from kept.engine.outcome import Done, Outcome, Reject, Wait
-from kept.ports import AmendOrder, BookedOrder, Effect, SalesOrder, SalesOrderLine
+from kept.engine.outcome import Done, Outcome, Wait
+from kept.ports import AmendOrder, BookedOrder, Effect, PermanentFault
+from kept.steps.clearance import clear, sales_order
 from kept.steps.ports import Ports
+
+CONFLICT = "reference_conflict"  # a connector's word for "our reference is there, with another order under it"
 
 
 async def book(order: Order, ports: Ports) -> Outcome:
+    if not order.customer_id:
+        # The ERP could not be asked when the order was validated.
+        cleared = await clear(order, ports)
+        if isinstance(cleared, OrderHeld):
+            return Done([cleared])
+        order = changed(order, customer_id=cleared)
+    try:
+        return await _book_or_amend(order, ports)
+    except PermanentFault as fault:
+        if fault.code != CONFLICT:
+            raise
+        return Done([OrderHeld("erp_conflict", str(fault))])
+
+
+async def _book_or_amend(order: Order, ports: Ports) -> Outcome:
     if order.erp_order_id:
         # Routed anew after a centre refused, or amended.
         return await _bring_up_to_date(order, order.erp_order_id, order.booked_version, ports)
@@ -24,7 +43,7 @@ async def book(order: Order, ports: Ports) -> Outcome:
         settled_at = earlier.settled_at + ports.erp.booking.write_horizon
         if earlier.status != "confirmed" and ports.clock() < settled_at:
             return Wait(settled_at, "the booking of what the order said before may still arrive")
-    return _booked(order, await _book(order, ports))
+    return await _booked(order, await _book(order, ports), ports)
 
 
 async def _book(order: Order, ports: Ports) -> BookedOrder:
@@ -53,7 +72,7 @@ async def _bring_up_to_date(order: Order, erp_order_id: str, booked_version: int
         # What was delivered stays in the ERP's order; what came back of it is a return there, with its credit note.
         why = f"more shipped than the channel still counts: {beyond}"
         return Done([ErpNotAmended(why), OrderBooked(erp_order_id, adopted=True)])
-    return _booked(order, await _amend(order, ports.erp.amendment, ports))
+    return await _booked(order, await _amend(order, ports.erp.amendment, ports), ports)
 
 
 async def _amend(order: Order, port: AmendOrder, ports: Ports) -> BookedOrder:
@@ -68,13 +87,20 @@ async def _amend(order: Order, port: AmendOrder, ports: Ports) -> BookedOrder:
     )
 
 
-def _booked(order: Order, booked: BookedOrder) -> Outcome:
-    ours = order.content
-    if (booked.total_minor, booked.currency) != (ours.total_minor, ours.currency):
-        return Reject(
-            f"the ERP has {order.reference} as {booked.erp_order_id} with another total: "
-            f"{booked.total_minor} {booked.currency}, ours {ours.total_minor} {ours.currency}",
-            "erp_total_differs",
+async def _booked(order: Order, booked: BookedOrder, ports: Ports) -> Outcome:
+    ours = (order.content.total_minor, order.content.currency)
+    if (booked.total_minor, booked.currency) != ours:
+        # What it answered once may have been put right there since.
+        booked = await ports.erp.booking.find_order(order.reference) or booked
+    if (booked.total_minor, booked.currency) != ours:
+        return Done(
+            [
+                OrderHeld(
+                    "erp_total_differs",
+                    f"the ERP has {order.reference} as {booked.erp_order_id} with another total: "
+                    f"{booked.total_minor} {booked.currency}, ours {ours[0]} {ours[1]}; put it right there, then release",
+                )
+            ]
         )
     return Done([OrderBooked(booked.erp_order_id, adopted=False)])
 
@@ -101,37 +127,4 @@ def _shipped_beyond(order: Order) -> str:
         f"line {line.line_no}: {line.shipped}, not {counted.get(line.line_no, 0)}"
         for line in order.lines
         if line.shipped > counted.get(line.line_no, 0)
-    )
-
-
-def sales_order(order: Order) -> SalesOrder:
-    """What the ERP is asked to book: the channel's own amounts, tax included, never recomputed."""
-    content = order.content
-    assert content.ship_to is not None, "validate holds an order without an address"
-    return SalesOrder(
-        reference=order.reference,
-        channel=content.account,
-        channel_number=content.number,
-        customer_id=order.customer_id,
-        currency=content.currency,
-        placed_at=content.placed_at,
-        ship_to=content.ship_to,
-        lines=tuple(
-            SalesOrderLine(
-                line_no=line.line_no,
-                sku=line.sku,
-                quantity=line.quantity,
-                unit_price_minor=line.unit_price_minor,
-                discount_minor=line.discount_minor,
-                tax_minor=line.tax_minor,
-                free=line.unit_price_minor * line.quantity == line.discount_minor and line.tax_minor == 0,
-            )
-            for line in content.lines
-            if line.quantity > 0
-        ),
-        shipping_minor=content.shipping_minor,
-        shipping_tax_minor=content.shipping_tax_minor,
-        total_minor=content.total_minor,
-        tax_included=content.tax_included,
-        version=order.version,
     )

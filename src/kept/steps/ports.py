@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Protocol
 
@@ -40,6 +40,10 @@ class ReadItems(Protocol):
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
 
+    def known_lately(self, skus: Sequence[str]) -> bool:
+        """Whether each of them was known and saleable when the ERP was last asked, not too long ago."""
+        ...
+
 
 class ReadSkus(Protocol):
     """What channels' SKUs are in ours."""
@@ -53,6 +57,17 @@ class ReadEffects(Protocol):
     """Where an effect stands, whoever's it is."""
 
     async def standing(self, key: str) -> EffectStanding | None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class AccountRules:
+    """What a channel account's orders are held to."""
+
+    authorisation_days: int = 7  # how long the account's payments stay authorised
+    price_check_percent: int = 0  # how far a price may be from the ERP's list; 0: as far as it likes
+
+
+_NO_RULES = AccountRules()
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,7 +99,12 @@ class Ports:
     installation: str
     routing: RoutingPolicy
     labels: LabelPolicy
+    account_rules: Mapping[str, AccountRules] = field(default_factory=dict)
     effects: Effects | None = None
+
+    def rules_of(self, account: str) -> AccountRules:
+        """The account's rules, or those of an account that nobody gave any."""
+        return self.account_rules.get(account, _NO_RULES)
 
     @property
     def own_effects(self) -> Effects:

@@ -1,22 +1,28 @@
 """Validate: content and ERP agree that the order can be fulfilled, or it is held with the evidence.
 
-Whether its money ties and its SKUs are known is asked here; a bad order is never refused at the door.
+Whether its money ties and its SKUs are known is asked here; a bad order is never refused at the door. While the ERP
+can't be asked, an order of which it lately knew every SKU goes on to routing, and is cleared when it is booked.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from datetime import datetime, timedelta
 
 from kept.domain.events import CancelRequested, OrderHeld, OrderRecorded, OrderValidated, PaymentAwaited
-from kept.domain.instructions import ACCEPTABLE_HOLDS
+from kept.domain.holds import is_accepted
 from kept.domain.money import to_decimal_string
 from kept.domain.order import OrderContent, Payment
 from kept.domain.progress import Order
 from kept.domain.revisions import BUYER, wholly_unwanted
 from kept.domain.skus import unmapped
 from kept.engine.outcome import Done, Outcome
-from kept.ports import ItemCheck
+from kept.ports import TemporaryFault
+from kept.steps.clearance import clear, skus_of
 from kept.steps.ports import Ports
+
+# An authorisation that ends sooner than this may be gone before the parcel is.
+_AUTHORISED_FOR_AT_LEAST = timedelta(days=1)
 
 
 async def validate(order: Order, ports: Ports) -> Outcome:
@@ -27,16 +33,18 @@ async def validate(order: Order, ports: Ports) -> Outcome:
     channel = ports.channels.get(content.account)
     if wholly_unwanted(content) and content.account in ports.cancel_on_request and channel and channel.cancel:
         return Done([CancelRequested(BUYER, order.message_id, BUYER)])
-    held = next((hold for hold in incomplete(content) if not _accepted(hold, order)), None)
+    days = ports.rules_of(content.account).authorisation_days
+    holds = (*incomplete(content), *expiring(content, ports.clock(), days))
+    held = next((hold for hold in holds if not is_accepted(hold.code, order.accepted_holds)), None)
     if held is not None:
         return Done([held])
-    checks = await ports.items.check_items(sorted({line.sku for line in content.lines if line.quantity > 0}))
-    held = unsaleable(checks)
-    if held is not None:
-        return Done([held])
-    assert content.ship_to is not None, "incomplete() holds an order without an address"
-    customer = await ports.erp.customers.resolve_customer(content.account, content.email, content.ship_to)
-    return Done([OrderValidated(customer)])
+    try:
+        cleared = await clear(order, ports)
+    except TemporaryFault:
+        if not ports.items.known_lately(skus_of(content)):
+            raise
+        cleared = ""  # step book asks again
+    return Done([cleared if isinstance(cleared, OrderHeld) else OrderValidated(cleared)])
 
 
 def not_ours_to_ship(content: OrderContent) -> OrderRecorded | None:
@@ -65,8 +73,14 @@ def not_paid(content: OrderContent) -> PaymentAwaited | OrderHeld | None:
             return OrderHeld("payment_gone", f"the channel says {content.payment.value}; cancel it there or here")
 
 
-def _accepted(hold: OrderHeld, order: Order) -> bool:
-    return hold.code in ACCEPTABLE_HOLDS and hold.code in order.accepted_holds
+def expiring(content: OrderContent, now: datetime, days: int) -> Iterator[OrderHeld]:
+    """Money that is only promised, and about to be so no more."""
+    until = content.placed_at + timedelta(days=days)
+    if content.payment is Payment.AUTHORISED and now > until - _AUTHORISED_FOR_AT_LEAST:
+        yield OrderHeld(
+            "authorisation_expiring",
+            f"the payment is authorised until about {until:%Y-%m-%d %H:%M} UTC: capture it, or let the order go",
+        )
 
 
 def incomplete(content: OrderContent) -> Iterator[OrderHeld]:
@@ -89,14 +103,3 @@ def incomplete(content: OrderContent) -> Iterator[OrderHeld]:
         ours = to_decimal_string(computed, content.currency)
         theirs = to_decimal_string(content.total_minor, content.currency)
         yield OrderHeld("total_mismatch", f"lines come to {ours} {content.currency}, the channel says {theirs}")
-
-
-def unsaleable(checks: Sequence[ItemCheck]) -> OrderHeld | None:
-    """Orders with SKUs that the ERP does not sell."""
-    unknown = sorted(check.sku for check in checks if not check.known)
-    if unknown:
-        return OrderHeld("sku_unknown", f"the ERP does not know {', '.join(unknown)}")
-    blocked = sorted(check.sku for check in checks if not check.saleable)
-    if blocked:
-        return OrderHeld("sku_not_saleable", f"the ERP does not sell {', '.join(blocked)}")
-    return None

@@ -8,6 +8,7 @@ from typing import Any
 
 import orjson
 
+from kept.domain.holds import ENDED_BY_OTHERS
 from kept.domain.lifecycle import TERMINAL, OrderState
 from kept.store.database import Database
 
@@ -108,6 +109,18 @@ class Queries:
                 order_id,
             )
         return code or ""
+
+    async def held_by_the_erp(self, limit: int) -> list[int]:
+        """Held orders that nobody but the ERP keeps, the most urgent first."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                "SELECT o.id FROM orders o CROSS JOIN LATERAL (SELECT data->>'code' AS code FROM ledger l"
+                " WHERE l.order_id = o.id AND l.type = 'OrderHeld' ORDER BY seq DESC LIMIT 1) h"
+                " WHERE o.state = 'held' AND h.code <> ALL($1::text[]) ORDER BY o.ship_by, o.id LIMIT $2",
+                sorted(ENDED_BY_OTHERS),
+                limit,
+            )
+        return [row["id"] for row in rows]
 
     async def timeline(self, order_id: int) -> list[dict[str, Any]]:
         """Everything that is known of an order, in time: messages, facts, effects' attempts, calls."""

@@ -13,7 +13,7 @@ from kept.domain.lifecycle import OrderState
 from kept.domain.progress import Order, evolve
 from kept.engine.interfaces import EffectStanding
 from kept.engine.outcome import Done, Outcome, Reject, Wait
-from kept.ports import Acknowledged, Acknowledgement
+from kept.ports import Acknowledged, Acknowledgement, BookedOrder
 from kept.steps.acknowledge import acknowledge
 from kept.steps.book import book, book_key
 from kept.steps.ports import Ports
@@ -135,9 +135,18 @@ async def test_an_erp_order_of_another_total_needs_a_person_and_shows_both(total
     world = World()
     world.book.answers[BOOK] = booked("found", total, currency)
     outcome = await book(routed_order(), world.ports())
-    assert isinstance(outcome, Reject)
-    assert outcome.code == "erp_total_differs"
-    assert f"{total} {currency}, ours 3500 USD" in outcome.reason
+    (held,) = facts(outcome)
+    assert isinstance(held, ev.OrderHeld)
+    assert held.code == "erp_total_differs"
+    assert f"{total} {currency}, ours 3500 USD" in held.evidence
+    assert evolve(routed_order(), [held]).order.state is OrderState.HELD
+
+
+async def test_an_erp_order_whose_total_was_put_right_there_goes_on_when_it_is_let_go() -> None:
+    world = World()
+    world.book.answers[BOOK] = booked("found", 3499, "USD")
+    world.erp.orders[REFERENCE] = BookedOrder("SO-found", 3500, "USD")
+    assert facts(await book(routed_order(), world.ports())) == [ev.OrderBooked("SO-found", adopted=False)]
 
 
 # ------------------------------------------------------------------ withdraw

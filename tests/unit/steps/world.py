@@ -100,10 +100,18 @@ class Items:
     unknown: set[str] = field(default_factory=set)
     blocked: set[str] = field(default_factory=set)
     asked: list[tuple[str, ...]] = field(default_factory=list)
+    prices: dict[str, int] = field(default_factory=dict)
+    lately: bool = False
+
+    def known_lately(self, skus: Sequence[str]) -> bool:
+        return self.lately
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]:
         self.asked.append(tuple(skus))
-        return [ItemCheck(sku, sku not in self.unknown, sku not in self.unknown | self.blocked) for sku in skus]
+        return [
+            ItemCheck(sku, sku not in self.unknown, sku not in self.unknown | self.blocked, self.prices.get(sku), "USD")
+            for sku in skus
+        ]
 
 
 @dataclass

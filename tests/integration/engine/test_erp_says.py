@@ -1,0 +1,112 @@
+"""The ERP's word holds orders and lets them go again, and its silence stops nothing before booking."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, SalesOrder
+from kept.processes.assembly import CachedItems, utc_now
+from kept.processes.rechecking import BY, Rechecker
+from kept.store.invariants import breaches
+from tests.integration.engine.world import World
+from tests.servers import fetch, until, value_of
+
+
+@dataclass
+class Credit:
+    """Blocks every customer, as long as it does."""
+
+    blocked: str = "credit limit reached"
+
+    async def credit_hold(self, customer_id: str) -> str:
+        return self.blocked
+
+
+@dataclass
+class Switch:
+    """An ERP that can be taken down: nothing of it answers then."""
+
+    erp: Any
+    down: bool = False
+    booked: list[str] = field(default_factory=list)
+    honours_key: bool = True
+
+    @property
+    def write_horizon(self) -> Any:
+        return self.erp.write_horizon
+
+    def _guard(self) -> None:
+        if self.down:
+            raise CircuitOpen("erp:main is left alone", retry_after_s=0.1)
+
+    async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]:
+        self._guard()
+        return list(await self.erp.check_items(skus))
+
+    async def resolve_customer(self, *who: Any) -> str:
+        self._guard()
+        return str(await self.erp.resolve_customer(*who))
+
+    async def book(self, order: SalesOrder, key: str) -> BookedOrder:
+        self._guard()
+        self.booked.append(order.reference)
+        booked: BookedOrder = await self.erp.book(order, key)
+        return booked
+
+    async def find_order(self, reference: str) -> BookedOrder | None:
+        self._guard()
+        found: BookedOrder | None = await self.erp.find_order(reference)
+        return found
+
+    def port(self) -> Erp:
+        port: Erp = self.erp.port()
+        return replace(port, items=self, customers=self, booking=self)
+
+
+async def test_a_hold_of_the_erps_ends_by_itself_and_a_person_s_does_not(world: World) -> None:
+    credit = Credit()
+    world.change(erp=replace(world.ports.erp, credit=credit))
+    rechecker = Rechecker(world.database, world.shop.orders, world.ports, utc_now)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.sell(3)
+        await until(lambda: _all(world, "held", 3))
+        assert await rechecker.recheck() == 0
+        credit.blocked = ""
+        assert await rechecker.recheck() == 3
+        await world.all_complete(3)
+    released = await fetch(world.database, "SELECT data->>'by' AS by FROM ledger WHERE type = 'HoldReleased'")
+    assert {row["by"] for row in released} == {f"operator {BY}"}
+    assert await breaches(world.database) == {}
+
+
+async def test_while_the_erp_is_down_orders_are_routed_and_all_are_booked_once_it_is_back(world: World) -> None:
+    switch = Switch(world.erp)
+    world.change(erp=switch.port(), items=CachedItems(switch))
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.sell(60)  # every SKU that the next ones have was asked about
+        await world.all_complete(60)
+        switch.down = True
+        await world.sell(20)
+        await until(lambda: _routed_or_waiting(world, 20))
+        assert (await world.states()).get("routed", 0) >= 10
+        switch.down = False
+        await world.all_complete(80)
+    assert len(switch.booked) == len(set(switch.booked)) == 80
+    assert await value_of(world.database, "SELECT count(*) FROM dead_letters") == 0
+    assert await breaches(world.database) == {}
+
+
+async def _all(world: World, state: str, count: int) -> bool:
+    return (await world.states()) == {state: count}
+
+
+async def _routed_or_waiting(world: World, count: int) -> bool:
+    """Routed, or received with goods that the ERP was never asked about."""
+    waiting = await value_of(
+        world.database, "SELECT count(*) FROM deliveries WHERE last_error LIKE '%left alone%' AND kind = 'order'"
+    )
+    return waiting == count

@@ -1,4 +1,4 @@
-"""Holds that are the ERP's word end by themselves: held orders are validated again, and go on once it says otherwise."""
+"""Holds that are the ERP's word end by themselves: held orders are validated again, until it says otherwise."""
 
 from __future__ import annotations
 

@@ -166,6 +166,7 @@ class Business:
     routing: RoutingSettings = RoutingSettings()
     labels: LabelSettings = LabelSettings()
     events: EventSettings = EventSettings()
+    public_url: str = ""  # where channels reach us, for subscriptions; empty: nobody subscribes for us
 
 
 @dataclass(frozen=True, slots=True)

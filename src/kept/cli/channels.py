@@ -26,6 +26,7 @@ def register(app: typer.Typer) -> None:
     channels.command("types")(types)
     channels.command("polls")(polls)
     channels.command("backfill")(backfill)
+    channels.command("subscriptions")(subscriptions)
     channels.command("import")(import_orders)
     app.add_typer(channels, name="channels")
 
@@ -89,6 +90,35 @@ def backfill(
         print(f"kept: {fault}", file=sys.stderr)
         raise typer.Exit(1) from fault
     print_json({"account": account, "listed": total.listed, "missing": total.missed})
+
+
+def subscriptions(
+    account: Annotated[str, typer.Argument(help="The channel account.")],
+    ensure: Annotated[bool, typer.Option(help="Make those that are missing.")] = False,
+    as_json: Json = False,
+    config: Config = None,
+) -> None:
+    """Print what an account tells us of by itself, and make what is missing. Exit code 1 unless all of it stands."""
+    from kept.ports import Fault
+    from kept.processes.subscriptions import account_subscriptions
+
+    try:
+        standing = asyncio.run(account_subscriptions(servers.load(config), account, make=ensure))
+    except Fault as fault:
+        print(f"kept: {fault}", file=sys.stderr)
+        raise typer.Exit(1) from fault
+    rows = [
+        {
+            "topic": each.topic,
+            "state": "stands" if each.stands else "made" if each.topic in standing.made else "missing",
+            "address": standing.address,
+            "elsewhere": ", ".join(url for url in each.elsewhere if url != standing.address),
+        }
+        for each in standing.subscriptions
+    ]
+    print_rows(rows, ("topic", "state", "address", "elsewhere"), as_json)
+    if not standing.complete:
+        raise typer.Exit(1)
 
 
 def import_orders(

@@ -36,6 +36,7 @@ from kept.ports.channels import (
     Confirmation,
     ConfirmShipment,
     FetchOrder,
+    KeepSubscriptions,
     Normalise,
     Page,
     Polled,
@@ -45,6 +46,7 @@ from kept.ports.channels import (
     ReceiveNotifications,
     StockOffer,
     StockRefused,
+    Subscription,
 )
 from kept.ports.effects import Answer, Effect, Effects
 from kept.ports.erps import (
@@ -128,6 +130,7 @@ __all__ = [
     "InterceptFulfilment",
     "InvoiceShipment",
     "ItemCheck",
+    "KeepSubscriptions",
     "Normalise",
     "NotAsked",
     "NotAuthentic",
@@ -159,6 +162,7 @@ __all__ = [
     "StockOffer",
     "StockRefused",
     "StockSnapshot",
+    "Subscription",
     "TemporaryFault",
     "UnknownResult",
     "Verify",

@@ -227,6 +227,27 @@ class PushStock(Protocol):
 
 
 @dataclass(frozen=True, slots=True)
+class Subscription:
+    """One kind of message that a channel should send us. `elsewhere`: every address that it sends it to."""
+
+    topic: str  # as the channel names it
+    stands: bool
+    elsewhere: tuple[str, ...] = ()
+
+
+class KeepSubscriptions(Protocol):
+    """Looks after what a channel tells us of by itself."""
+
+    async def standing(self, address: str) -> Sequence[Subscription]:
+        """How each kind of message that we take stands, to `address`, the full URL of our webhook."""
+        ...
+
+    async def subscribe(self, topic: str, address: str, key: str) -> None:
+        """Make one; doing it twice is doing it once."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
 class Channel:
     """One channel account. What a vendor has no call for is None."""
 
@@ -242,4 +263,5 @@ class Channel:
     cancel: CancelAtChannel | None = None
     cancel_jobs: CancelJobs | None = None  # of a channel whose `cancel` may answer with a job
     push_stock: PushStock | None = None
+    subscriptions: KeepSubscriptions | None = None
     admit: Verify | None = None  # who may post orders to our REST intake and ask after them, by bearer token

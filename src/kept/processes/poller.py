@@ -25,6 +25,7 @@ from kept.processes.assembly import opened_connectors, utc_now
 from kept.processes.file_drop import dropped_files
 from kept.processes.listener import Listener
 from kept.processes.stock_pusher import StockPusher
+from kept.processes.subscriptions import SubscriptionKeeper
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings, SettingsError
 from kept.store.database import Database
@@ -187,13 +188,15 @@ async def run_poller(settings: Settings) -> None:
         poller = opened.poller()
         pusher = StockPusher(opened.channels, settings.business.channels, StockOffers(opened.database), utc_now)
         listener = Listener(poller.queues, poller.take_in)
-        chores = [each.run() for each in (poller, listener, pusher, drops) if each.accounts]
+        keeper = SubscriptionKeeper(opened.channels, settings.business.public_url)
+        chores = [each.run() for each in (poller, listener, pusher, drops, keeper) if each.accounts]
         log.info(
             "poller.started",
             polled=poller.accounts,
             heard=listener.accounts,
             pushed=pusher.accounts,
             dropped=drops.accounts,
+            subscribed=keeper.accounts,
         )
         await until_stopped(chores, stopping)
 

@@ -130,6 +130,9 @@ CREATE TABLE IF NOT EXISTS cancelled_lines (
   account TEXT NOT NULL, external_id TEXT NOT NULL, line_id TEXT NOT NULL, reason TEXT NOT NULL, at REAL NOT NULL,
   PRIMARY KEY (account, external_id, line_id)
 );
+CREATE TABLE IF NOT EXISTS webhook_subscriptions (
+  id INTEGER PRIMARY KEY, account TEXT NOT NULL, topic TEXT NOT NULL, uri TEXT NOT NULL, UNIQUE (account, topic, uri)
+);
 CREATE TABLE IF NOT EXISTS acknowledgements (
   account TEXT NOT NULL, external_id TEXT NOT NULL, reference TEXT NOT NULL, key TEXT NOT NULL,
   sha256 TEXT NOT NULL, at REAL NOT NULL, PRIMARY KEY (account, external_id)

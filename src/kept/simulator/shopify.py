@@ -97,6 +97,8 @@ class Shop:
             "inventoryItems": self._serve_items,
             "inventorySetQuantities": self._serve_quantities,
             "nodes": self._serve_levels,
+            "webhookSubscriptions": self._serve_subscriptions,
+            "webhookSubscriptionCreate": self._serve_subscribe,
         }.get(field)
         prepared = serve(body.variables) if serve else None
         if prepared is None:
@@ -154,6 +156,15 @@ class Shop:
             return None
         tracking = str((given.get("trackingInfo") or {}).get("number") or "")
         return tracking, partial(self._create, given=given)
+
+    def _serve_subscriptions(self, variables: dict[str, Any]) -> _Work | None:
+        name, topics = self.party.name, {str(topic) for topic in variables.get("topics") or ()}
+        return "", lambda db: _data({"webhookSubscriptions": admin.subscriptions(db, name, topics)})
+
+    def _serve_subscribe(self, variables: dict[str, Any]) -> _Work | None:
+        name, topic = self.party.name, str(variables.get("topic") or "")
+        uri = str((variables.get("webhookSubscription") or {}).get("uri") or "")
+        return topic, lambda db: _data({"webhookSubscriptionCreate": admin.subscribe(db, name, topic, uri)})
 
     def _serve_cancel(self, variables: dict[str, Any]) -> _Work | None:
         order_id = _number(_variable(variables, "/Order/"))

@@ -49,6 +49,41 @@ class Points:
         return {"requestedQueryCost": cost, "actualQueryCost": cost if spent else None, "throttleStatus": status}
 
 
+# ------------------------------------------------------------------ webhook subscriptions
+
+
+def subscriptions(db: sqlite3.Connection, account: str, topics: set[str]) -> Json:
+    """The app's subscriptions to these topics, all on one page; to any topic if none is named."""
+    rows = db.execute("SELECT id, topic, uri FROM webhook_subscriptions WHERE account = ? ORDER BY id", (account,))
+    nodes = [
+        {"id": f"gid://shopify/WebhookSubscription/{number}", "topic": topic, "uri": uri}
+        for number, topic, uri in rows
+        if topic in topics or not topics
+    ]
+    return {"nodes": nodes, "pageInfo": {"hasNextPage": False, "endCursor": None}}
+
+
+def subscribe(db: sqlite3.Connection, account: str, topic: str, uri: str) -> Json:
+    """One subscription per topic and address, to an address by TLS."""
+    if not uri.startswith("https://"):
+        return {"webhookSubscription": None, "userErrors": [_problem("Address protocol http:// is not supported")]}
+    values = (account, topic, uri)
+    made = db.execute(
+        "INSERT INTO webhook_subscriptions (account, topic, uri) VALUES (?, ?, ?) ON CONFLICT DO NOTHING", values
+    )
+    if not made.rowcount:
+        return {
+            "webhookSubscription": None,
+            "userErrors": [_problem("Address for this topic has already been taken")],
+        }
+    gid = f"gid://shopify/WebhookSubscription/{made.lastrowid}"
+    return {"webhookSubscription": {"id": gid}, "userErrors": []}
+
+
+def _problem(message: str) -> Json:
+    return {"field": ["webhookSubscription", "callbackUrl"], "message": message}
+
+
 # ------------------------------------------------------------------ stock
 
 

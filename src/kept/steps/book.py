@@ -98,7 +98,8 @@ async def _booked(order: Order, booked: BookedOrder, ports: Ports) -> Outcome:
                 OrderHeld(
                     "erp_total_differs",
                     f"the ERP has {order.reference} as {booked.erp_order_id} with another total: "
-                    f"{booked.total_minor} {booked.currency}, ours {ours[0]} {ours[1]}; put it right there, then let go",
+                    f"{booked.total_minor} {booked.currency}, ours {ours[0]} {ours[1]}; put it right there, then"
+                    " let the order go",
                 )
             ]
         )

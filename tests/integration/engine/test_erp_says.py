@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
+from datetime import timedelta
 from typing import Any
 
 from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, SalesOrder
@@ -32,10 +33,7 @@ class Switch:
     down: bool = False
     booked: list[str] = field(default_factory=list)
     honours_key: bool = True
-
-    @property
-    def write_horizon(self) -> Any:
-        return self.erp.write_horizon
+    write_horizon: timedelta = timedelta(0)
 
     def _guard(self) -> None:
         if self.down:

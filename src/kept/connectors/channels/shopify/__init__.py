@@ -12,6 +12,7 @@ from kept.connectors.channels.shopify.mapping import identify, messages_of_file,
 from kept.connectors.channels.shopify.poll import ShopifyPoll
 from kept.connectors.channels.shopify.rates import RATES
 from kept.connectors.channels.shopify.stock import ShopifyStock
+from kept.connectors.channels.shopify.subscriptions import ShopifySubscriptions
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import required, token, webhook_secrets
 from kept.connectors.signatures import ShopifyVerify
@@ -56,6 +57,7 @@ def build(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel
         cancel=cancel,
         cancel_jobs=cancel,
         push_stock=ShopifyStock(target, settings.location),
+        subscriptions=ShopifySubscriptions(target),
     )
 
 

@@ -17,6 +17,21 @@ TOPIC_HEADER = "x-shopify-topic"
 # orders/updated with the whole order follows it; it is here for shops that forward the order under it.
 ORDER_TOPICS = frozenset({"orders/create", "orders/updated", "orders/paid", "orders/cancelled", "orders/edited"})
 
+# What we subscribe to, as the Admin API names topics (WebhookSubscriptionTopic). Of fulfilment orders: what moves a
+# hold, or the order, without an order's own message.
+SUBSCRIBED_TOPICS = (
+    "ORDERS_CREATE",
+    "ORDERS_UPDATED",
+    "ORDERS_PAID",
+    "ORDERS_CANCELLED",
+    "ORDERS_EDITED",
+    "FULFILLMENT_ORDERS_PLACED_ON_HOLD",
+    "FULFILLMENT_ORDERS_HOLD_RELEASED",
+    "FULFILLMENT_ORDERS_MOVED",
+    "FULFILLMENT_ORDERS_SPLIT",
+    "FULFILLMENT_ORDERS_CANCELLED",
+)
+
 # REST `financial_status`. Source: shopify.dev, Order resource; `expired` from OrderDisplayFinancialStatus.
 PAYMENTS = {
     "pending": Payment.PENDING,

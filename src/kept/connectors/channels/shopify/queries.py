@@ -365,6 +365,31 @@ mutation inventorySetQuantities($input: InventorySetQuantitiesInput!, $key: Stri
     changes=True,
 )
 
+SUBSCRIPTIONS = Operation(
+    "webhookSubscriptions",
+    """
+query webhookSubscriptions($topics: [WebhookSubscriptionTopic!], $after: String) {
+  webhookSubscriptions(first: 100, topics: $topics, after: $after) {
+    nodes { topic uri }
+    pageInfo { hasNextPage endCursor }
+  }
+}
+""",
+)
+
+SUBSCRIBE = Operation(
+    "webhookSubscriptionCreate",
+    """
+mutation webhookSubscriptionCreate($topic: WebhookSubscriptionTopic!, $webhookSubscription: WebhookSubscriptionInput!) {
+  webhookSubscriptionCreate(topic: $topic, webhookSubscription: $webhookSubscription) {
+    webhookSubscription { id }
+    userErrors { field message }
+  }
+}
+""",
+    changes=True,
+)
+
 ALL = (
     ORDER,
     FULFILMENT_LINES,
@@ -383,4 +408,6 @@ ALL = (
     INVENTORY_ITEMS,
     STOCK_LEVELS,
     SET_QUANTITIES,
+    SUBSCRIPTIONS,
+    SUBSCRIBE,
 )

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from kept.connectors.channels.shopify.mapping import identify, normalise
+from kept.connectors.zones import end_of_day, zone_of
 from kept.domain.order import OrderContent, Payment
 from kept.ports import BadMessage, Incoming
 
@@ -234,7 +235,7 @@ def test_revision_is_the_update_time_in_microseconds_and_ids_are_strings() -> No
 def test_the_shipping_methods_name_is_the_promise(title: str, deliver_days: int) -> None:
     content = read(order(shipping_lines=[{"price": "0.00", "title": title}]))
     assert content.promise.service == title
-    assert content.promise.deliver_by - content.placed_at == timedelta(days=deliver_days)
+    assert content.promise.deliver_by == end_of_day(content.placed_at, deliver_days, zone_of(content.ship_to))
     assert content.placed_at < content.promise.ship_by <= content.promise.deliver_by
 
 

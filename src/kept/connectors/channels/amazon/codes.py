@@ -111,21 +111,21 @@ class ServiceLevel:
     """What a service promises where Amazon gave no dates: counted from the order, and from the shipment."""
 
     ship_within: timedelta
-    deliver_within: timedelta
+    deliver_days: int  # calendar days where the buyer is; the last one to its end
 
 
 _DAY = timedelta(days=1)
 # Keys are Amazon's categories in lower case without underscores, so that v0's "SecondDay" and "SECOND_DAY" are
 # one. Two working days of handling is Amazon's own default; the transit times are its upper ones.
 SERVICE_LEVELS = {
-    "standard": ServiceLevel(2 * _DAY, 8 * _DAY),
-    "freeeconomy": ServiceLevel(2 * _DAY, 10 * _DAY),
-    "scheduled": ServiceLevel(2 * _DAY, 8 * _DAY),
-    "expedited": ServiceLevel(2 * _DAY, 3 * _DAY),
-    "priority": ServiceLevel(1 * _DAY, 2 * _DAY),
-    "secondday": ServiceLevel(1 * _DAY, 2 * _DAY),
-    "nextday": ServiceLevel(1 * _DAY, 1 * _DAY),
-    "sameday": ServiceLevel(_DAY / 4, _DAY / 2),
+    "standard": ServiceLevel(2 * _DAY, 8),
+    "freeeconomy": ServiceLevel(2 * _DAY, 10),
+    "scheduled": ServiceLevel(2 * _DAY, 8),
+    "expedited": ServiceLevel(2 * _DAY, 3),
+    "priority": ServiceLevel(1 * _DAY, 2),
+    "secondday": ServiceLevel(1 * _DAY, 2),
+    "nextday": ServiceLevel(1 * _DAY, 1),
+    "sameday": ServiceLevel(_DAY / 4, 0),
 }
 
 # ConfirmShipment's carrierCode, by the name in lower case; any other carrier goes as "Other" with its name, which

@@ -15,6 +15,7 @@ import msgspec
 from kept.connectors.channels.amazon.codes import MARKETPLACES, SERVICE_LEVELS, Marketplace, Standing
 from kept.connectors.phones import e164
 from kept.connectors.wire import microseconds, utc
+from kept.connectors.zones import end_of_day, zone_of
 from kept.domain.money import MoneyError, exponent, to_minor
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage
@@ -310,7 +311,7 @@ def _promise(read: Read, placed_at: datetime) -> Promise:
         key = service.replace("_", "").lower()
         level = known(SERVICE_LEVELS, key, "service level", read.where.service)
         ship_by = read.ship_by if read.ship_by is not None else placed_at + level.ship_within
-        deliver_by = min(ends) if ends else ship_by + level.deliver_within
+        deliver_by = min(ends) if ends else end_of_day(ship_by, level.deliver_days, zone_of(read.ship_to))
     return Promise(utc(ship_by, read.where.ship_by), utc(deliver_by, read.where.deliver_by), service)
 
 

@@ -91,12 +91,12 @@ class ServiceLevel:
     """What a shipping method promises, counted from when the order was placed."""
 
     ship_within: timedelta
-    deliver_within: timedelta
+    deliver_days: int  # calendar days where the buyer is; the last one to its end
 
 
-STANDARD = ServiceLevel(timedelta(days=1), timedelta(days=5))
-EXPRESS = ServiceLevel(timedelta(days=1), timedelta(days=2))
-OVERNIGHT = ServiceLevel(timedelta(hours=12), timedelta(days=1))
+STANDARD = ServiceLevel(timedelta(days=1), 5)
+EXPRESS = ServiceLevel(timedelta(days=1), 2)
+OVERNIGHT = ServiceLevel(timedelta(hours=12), 1)
 
 # A shop names its shipping methods freely and Shopify hands on no date, so the name is all there is: the
 # first row that fits decides. A name that fits none is STANDARD, the slowest: this table has that one default,

@@ -31,6 +31,7 @@ from kept.connectors.channels.shopify.nodes import holds, listed_order, order_bo
 from kept.connectors.channels.shopify.schemas import OrderBody, ShippingAddress
 from kept.connectors.phones import e164
 from kept.connectors.wire import convert, microseconds, utc
+from kept.connectors.zones import end_of_day, zone_of
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
 
@@ -97,6 +98,7 @@ def content_of(account: str, order: OrderBody, holds: Collection[str] = ()) -> O
     """
     amounts = Amounts(order)
     placed_at = utc(order.created_at, "$.created_at")
+    ship_to = _address(order.shipping_address, order.phone or "")
     return OrderContent(
         account=account,
         external_id=str(order.id),
@@ -112,9 +114,9 @@ def content_of(account: str, order: OrderBody, holds: Collection[str] = ()) -> O
         shipping_minor=amounts.shipping_minor + amounts.extras_minor,
         shipping_tax_minor=amounts.shipping_tax_minor,
         total_minor=amounts.total_minor,
-        ship_to=_address(order.shipping_address, order.phone or ""),
+        ship_to=ship_to,
         email=order.email or order.contact_email or "",
-        promise=_promise(order, placed_at),
+        promise=_promise(order, placed_at, ship_to),
         already_shipped=order.fulfillment_status == "fulfilled",
         hold=_hold(holds),
         refunded_minor=amounts.refunded_minor,
@@ -185,9 +187,10 @@ def _address(address: ShippingAddress | None, order_phone: str) -> Address | Non
     )
 
 
-def _promise(order: OrderBody, placed_at: datetime) -> Promise:
-    """Shopify promises no dates; the shipping method's name is read by the table in `codes`."""
+def _promise(order: OrderBody, placed_at: datetime, ship_to: Address | None) -> Promise:
+    """Shopify promises no dates; the shipping method's name is read by the table in `codes`, in days of the buyer's."""
     chosen = next((line for line in order.shipping_lines or () if not line.is_removed), None)
     service = (chosen.title or chosen.code or "" if chosen else "") or "standard"
     level = service_level(service)
-    return Promise(placed_at + level.ship_within, placed_at + level.deliver_within, service)
+    deliver_by = end_of_day(placed_at, level.deliver_days, zone_of(ship_to))
+    return Promise(placed_at + level.ship_within, deliver_by, service)

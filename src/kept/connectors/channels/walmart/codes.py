@@ -99,18 +99,18 @@ class ServiceLevel:
     """What a shipping method comes to where Walmart gives no dates: Mexico gives no ship date."""
 
     ship_within: timedelta  # of the order
-    deliver_within: timedelta  # of the shipment
+    deliver_days: int  # of the shipment: calendar days where the buyer is; the last one to its end
 
 
 # Method codes in lower case. Source: us_orders.json, ShippingInfoType; delivery times by the shipping templates.
 SERVICE_LEVELS = {
-    "oneday": ServiceLevel(timedelta(days=1), timedelta(days=1)),
-    "express": ServiceLevel(timedelta(days=1), timedelta(days=3)),
-    "expedited": ServiceLevel(timedelta(days=1), timedelta(days=3)),
-    "standard": ServiceLevel(timedelta(days=1), timedelta(days=5)),
-    "value": ServiceLevel(timedelta(days=1), timedelta(days=7)),
-    "freight": ServiceLevel(timedelta(days=2), timedelta(days=14)),
-    "whiteglove": ServiceLevel(timedelta(days=2), timedelta(days=14)),
+    "oneday": ServiceLevel(timedelta(days=1), 1),
+    "express": ServiceLevel(timedelta(days=1), 3),
+    "expedited": ServiceLevel(timedelta(days=1), 3),
+    "standard": ServiceLevel(timedelta(days=1), 5),
+    "value": ServiceLevel(timedelta(days=1), 7),
+    "freight": ServiceLevel(timedelta(days=2), 14),
+    "whiteglove": ServiceLevel(timedelta(days=2), 14),
 }
 
 # Carriers as centres name them, in capitals without blanks and hyphens -> Walmart's name for them.

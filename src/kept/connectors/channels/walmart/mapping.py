@@ -48,6 +48,7 @@ from kept.connectors.channels.walmart.schemas import (
 )
 from kept.connectors.phones import e164
 from kept.connectors.wire import convert, microseconds, utc
+from kept.connectors.zones import end_of_day, zone_of
 from kept.domain.order import Address, OrderContent, OrderLine, Payment, Promise
 from kept.ports import BadMessage, Incoming
 
@@ -113,7 +114,8 @@ def content_of(account: str, order: OrderBody) -> OrderContent:
     lines = [_read(line, purse, f"$.orderLines[{index}]") for index, line in enumerate(bodies)]
     _numbers_are_unique(lines)
     placed_at = _moment(order.order_date, "$.orderDate")
-    promise = _promise(order, placed_at)
+    ship_to = _address(order.shipping_info.postal_address, order.shipping_info.phone or "")
+    promise = _promise(order, placed_at, ship_to)
     by_channel = _by_channel(order)
     content_lines = tuple(_line(number, line) for number, line in enumerate(lines, start=1))
     shipping = sum(line.amounts.shipping_minor for line in lines)
@@ -135,7 +137,7 @@ def content_of(account: str, order: OrderBody) -> OrderContent:
         shipping_minor=shipping,
         shipping_tax_minor=shipping_tax,
         total_minor=total,
-        ship_to=_address(order.shipping_info.postal_address, order.shipping_info.phone or ""),
+        ship_to=ship_to,
         email=order.customer_email_id,
         promise=promise,
         already_shipped=_gone(lines),
@@ -319,7 +321,7 @@ def _acknowledge_by(
     return min(placed_at + ACKNOWLEDGE_WITHIN, promise.ship_by + AUTO_CANCEL)
 
 
-def _promise(order: OrderBody, placed_at: datetime) -> Promise:
+def _promise(order: OrderBody, placed_at: datetime, ship_to: Address | None) -> Promise:
     """Walmart's own dates; what is missing comes from the table of services. Raises BadMessage without either."""
     info = order.shipping_info
     service = info.method_code or next((line.shipping_method for line in lines_of(order) if line.shipping_method), "")
@@ -331,7 +333,7 @@ def _promise(order: OrderBody, placed_at: datetime) -> Promise:
             text = f"no dates, and unknown method {service[:40]!r}" if service else "neither dates nor a method"
             raise BadMessage(text, where="$.shippingInfo.methodCode")
         ship_by = ship_by or placed_at + level.ship_within
-        deliver_by = deliver_by or ship_by + level.deliver_within
+        deliver_by = deliver_by or end_of_day(ship_by, level.deliver_days, zone_of(ship_to))
     return Promise(min(ship_by, deliver_by), deliver_by, service or "Standard")
 
 

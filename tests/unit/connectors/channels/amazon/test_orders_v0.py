@@ -154,7 +154,7 @@ def test_missing_dates_come_from_the_service_and_an_unknown_service_then_is_refu
     del order["LatestShipDate"], order["LatestDeliveryDate"]
     promise = read(order).promise
     assert promise.ship_by == datetime(2026, 11, 2, 10, 0, tzinfo=UTC)
-    assert promise.deliver_by == datetime(2026, 11, 3, 10, 0, tzinfo=UTC)
+    assert promise.deliver_by == datetime(2026, 11, 4, 8, 0, tzinfo=UTC)  # the end of the next day in Seattle
     with pytest.raises(BadMessage, match=r"unknown service level 'drone' \(at \$\.ShipmentServiceLevelCategory\)"):
         read(order | {"ShipmentServiceLevelCategory": "Drone"})
     assert read(order_v0(ShipmentServiceLevelCategory="Drone")).promise.service == "Drone"

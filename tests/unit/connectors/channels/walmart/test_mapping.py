@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from kept.connectors.channels.walmart.mapping import identify, messages_of_file, normalise
+from kept.connectors.zones import end_of_day, zone_of
 from kept.domain.order import Payment
 from kept.ports import BadMessage, Incoming
 from tests.unit.connectors.channels.walmart.orders import (
@@ -202,7 +203,10 @@ def test_the_promise_is_walmarts_own_dates() -> None:
 def test_without_dates_the_method_promises_and_an_unknown_one_is_refused() -> None:
     info = order()["shippingInfo"] | {"estimatedShipDate": None, "estimatedDeliveryDate": None}
     promise = read(order(shippingInfo=info | {"methodCode": "OneDay"})).promise
-    assert (promise.ship_by, promise.deliver_by) == (PLACED_AT + timedelta(days=1), PLACED_AT + timedelta(days=2))
+    assert (promise.ship_by, promise.deliver_by) == (
+        PLACED_AT + timedelta(days=1),
+        end_of_day(PLACED_AT, 2, zone_of(read(order()).ship_to)),
+    )
     assert "unknown method 'Zeppelin'" in refusal(order(shippingInfo=info | {"methodCode": "Zeppelin"}))
 
 

@@ -15,6 +15,7 @@ import sqlite3
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from datetime import datetime
 from functools import partial
+from typing import Annotated, Generic, TypeVar
 from urllib.parse import parse_qs, urlencode
 
 import msgspec
@@ -49,20 +50,52 @@ _LIMIT_MAX = 200
 _HEADERS = ("wm_qos.correlation_id", "wm_svc.name")
 
 
-class _Lines(msgspec.Struct, rename="camel"):
-    order_line: list[Json]
+class _Pieces(msgspec.Struct):
+    amount: Annotated[str, msgspec.Meta(pattern="^[0-9]{1,9}$")]
 
 
-class _Change(msgspec.Struct, rename="camel"):
-    order_lines: _Lines
+class _Tracking(msgspec.Struct, rename="camel"):
+    tracking_number: str
+    carrier_name: dict[str, str]
+    tracking_url: str = msgspec.field(default="", name="trackingURL")
+
+
+class _ShippedStatus(msgspec.Struct, rename="camel"):
+    status_quantity: _Pieces
+    tracking_info: _Tracking
+
+
+class _CancelledStatus(msgspec.Struct, rename="camel"):
+    status_quantity: _Pieces
+    cancellation_reason: str
+
+
+S = TypeVar("S")
+
+
+class _Statuses(msgspec.Struct, Generic[S], rename="camel"):
+    order_line_status: list[S]
+
+
+class _Line(msgspec.Struct, Generic[S], rename="camel"):
+    line_number: str
+    order_line_statuses: _Statuses[S]
+
+
+class _Lines(msgspec.Struct, Generic[S], rename="camel"):
+    order_line: list[_Line[S]]
+
+
+class _Change(msgspec.Struct, Generic[S], rename="camel"):
+    order_lines: _Lines[S]
 
 
 class _Shipment(msgspec.Struct, rename="camel"):
-    order_shipment: _Change
+    order_shipment: _Change[_ShippedStatus]
 
 
 class _Cancellation(msgspec.Struct, rename="camel"):
-    order_cancellation: _Change
+    order_cancellation: _Change[_CancelledStatus]
 
 
 class _Amount(msgspec.Struct):
@@ -283,20 +316,20 @@ class Walmart:
         change = partial(self._ship, lines=body.order_shipment.order_lines.order_line, sha256=sha256)
         return await self._answer(request, "shippingUpdates", change)
 
-    def _ship(self, db: sqlite3.Connection, order_id: str, lines: list[Json], sha256: str) -> None:
+    def _ship(self, db: sqlite3.Connection, order_id: str, lines: list[_Line[_ShippedStatus]], sha256: str) -> None:
         sale, version, told = self._known(db, order_id)
         if not told.acknowledged:
             raise Refused(_invalid("the order is not acknowledged"))
         by_tracking: dict[tuple[str, str], dict[str, int]] = {}
         for line in lines:
-            for status in line["orderLineStatuses"]["orderLineStatus"]:
-                tracking = status["trackingInfo"]
-                package = by_tracking.setdefault((tracking["trackingNumber"], _carrier(tracking)), {})
-                number = line["lineNumber"]
-                package[number] = package.get(number, 0) + int(status["statusQuantity"]["amount"])
+            for status in line.order_line_statuses.order_line_status:
+                tracking = status.tracking_info
+                package = by_tracking.setdefault((tracking.tracking_number, _carrier(tracking)), {})
+                number = line.line_number
+                package[number] = package.get(number, 0) + int(status.status_quantity.amount)
         _within(open_pieces(sale, version, told), by_tracking.values())
-        for (tracking, carrier), pieces in by_tracking.items():
-            shipment = Fulfilment("", self.party.name, order_id, tracking, carrier, pieces)
+        for (tracking_number, carrier), pieces in by_tracking.items():
+            shipment = Fulfilment("", self.party.name, order_id, tracking_number, carrier, pieces)
             record_fulfilment(db, shipment, key="", sha256=sha256, at=self.party.clock())
 
     async def cancel(self, request: Request) -> Response:
@@ -305,13 +338,13 @@ class Walmart:
         change = partial(self._cancel, lines=body.order_cancellation.order_lines.order_line, sha256=sha256)
         return await self._answer(request, "cancelOrderLines", change)
 
-    def _cancel(self, db: sqlite3.Connection, order_id: str, lines: list[Json], sha256: str) -> None:
+    def _cancel(self, db: sqlite3.Connection, order_id: str, lines: list[_Line[_CancelledStatus]], sha256: str) -> None:
         pieces: dict[str, int] = {}
         reason = ""
         for line in lines:
-            for status in line["orderLineStatuses"]["orderLineStatus"]:
-                number, reason = line["lineNumber"], status["cancellationReason"]
-                pieces[number] = pieces.get(number, 0) + int(status["statusQuantity"]["amount"])
+            for status in line.order_line_statuses.order_line_status:
+                number, reason = line.line_number, status.cancellation_reason
+                pieces[number] = pieces.get(number, 0) + int(status.status_quantity.amount)
         _within(open_pieces(*self._known(db, order_id)), [pieces])
         number = db.execute("SELECT coalesce(max(id), 0) + 1 FROM cancellations").fetchone()[0]
         name = f"{order_id}/{number}"  # Walmart numbers no cancels, and knows no keys
@@ -348,10 +381,12 @@ def _within(left: dict[str, int], asked: Iterable[Mapping[str, int]]) -> None:
                 raise Refused(_invalid(f"line {number} is not open for {quantity} pieces"))
 
 
-def _carrier(tracking: Json) -> str:
+def _carrier(tracking: _Tracking) -> str:
     """Raises Refused (400) for a carrier that is not listed, without its tracking address."""
-    named = tracking["carrierName"]
-    if "carrier" not in named and not tracking.get("trackingURL"):
+    named = tracking.carrier_name
+    if not named.get("carrier") and not named.get("otherCarrier"):
+        raise Refused(_invalid("carrierName names no carrier"))
+    if "carrier" not in named and not tracking.tracking_url:
         raise Refused(_invalid("trackingURL is mandatory with otherCarrier"))
     return str(named.get("carrier") or named["otherCarrier"])
 

@@ -337,6 +337,36 @@ async def test_calls_beyond_the_rate_are_refused_counted_and_told_when_to_come_b
         assert int(answers[-1].headers["x-next-replenishment-time"]) > datetime.now(UTC).timestamp()
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        pytest.param({"trackingInfo": None}, id="no tracking"),
+        pytest.param({"trackingInfo": {"trackingNumber": "1Z1", "carrierName": {}}}, id="no carrier"),
+        pytest.param({"statusQuantity": {"unitOfMeasurement": "EACH", "amount": "one"}}, id="no number"),
+    ],
+)
+async def test_a_shipment_that_is_not_of_the_schema_is_answered_with_walmarts_400(start: Start, change: Json) -> None:
+    async with start(count=1) as selling:
+        (order,) = await selling.sold(1)
+        await selling.acknowledge(order)
+        headers = {
+            "wm_sec.access_token": await token(selling),
+            "wm_qos.correlation_id": "1",
+            "wm_svc.name": "Walmart Marketplace",
+        }
+        status = {
+            "status": "Shipped",
+            "statusQuantity": {"unitOfMeasurement": "EACH", "amount": "1"},
+            "trackingInfo": {"trackingNumber": "1Z1", "carrierName": {"carrier": "UPS"}},
+        } | change
+        line = {"lineNumber": "1", "orderLineStatuses": {"orderLineStatus": [status]}}
+        body = {"orderShipment": {"orderLines": {"orderLine": [line]}}}
+        answer = await selling.client.post(f"/v3/orders/{order.external_id}/shipping", headers=headers, json=body)
+        assert answer.status_code == 400
+        assert answer.json()["errors"]["error"][0]["code"] == "INVALID_REQUEST_CONTENT.GMP_ORDER_API"
+        assert selling.query("SELECT count(*) FROM fulfilments") == [(0,)]
+
+
 async def token(selling: Selling) -> str:
     secret = resolve_secret(selling.settings.client_secret).reveal()
     answer = await selling.client.post(

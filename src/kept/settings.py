@@ -82,6 +82,7 @@ class ErpSettings:
     requests_at_once: int = 16
     options: Mapping[str, str] = field(default_factory=dict)  # what only this type of ERP has; its guide names them
     warehouses: Mapping[str, str] = field(default_factory=dict)  # centre -> the ERP's name of the warehouse
+    offers: tuple[str, ...] = ()  # optional operations that it has: check, credit, invoices, orders, stock
     amends: bool = True  # it takes what is edited after routing; without, an edit by then is too late
 
 

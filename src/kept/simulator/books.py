@@ -37,7 +37,12 @@ CREATE TABLE IF NOT EXISTS orders (
   id INTEGER PRIMARY KEY, order_id TEXT NOT NULL UNIQUE, reference TEXT NOT NULL, key TEXT NOT NULL,
   sha256 TEXT NOT NULL, channel TEXT NOT NULL, channel_number TEXT NOT NULL, customer_id TEXT NOT NULL,
   currency TEXT NOT NULL, total_minor INTEGER NOT NULL, booked_at REAL NOT NULL, live INTEGER NOT NULL DEFAULT 1,
-  version INTEGER NOT NULL
+  version INTEGER NOT NULL, shipping_tax_minor INTEGER NOT NULL, tax_included INTEGER NOT NULL
+);
+CREATE TABLE IF NOT EXISTS blocked_customers (customer_id TEXT PRIMARY KEY, reason TEXT NOT NULL);
+CREATE TABLE IF NOT EXISTS invoices (
+  invoice_id TEXT NOT NULL UNIQUE, reference TEXT NOT NULL UNIQUE, key TEXT NOT NULL, total_minor INTEGER NOT NULL,
+  currency TEXT NOT NULL
 );
 CREATE INDEX IF NOT EXISTS orders_by_reference ON orders (reference);
 CREATE INDEX IF NOT EXISTS orders_by_key ON orders (key);

@@ -20,6 +20,7 @@ class ErpConfig:
     token: str  # `file:PATH` or `env:NAME`
     honours_key: bool = True
     unique_reference: bool = True
+    warehouses: frozenset[str] = frozenset({"MAIN"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -151,7 +151,8 @@ def _kept_toml(config: WorldConfig, poll_every_s: int) -> str:
         elif channel.type == "walmart":
             own += f"\nclient_id = \"simulated\"\nclient_secret = '{channel.token}'"
         parts.append(f'[channels.{name}]\ntype = "{channel.type}"\n{where}{tempo}{own}')
-    parts.append(f'[erps.main]\ntype = "rest"\n{reach(config.erp.port, config.erp.token)}')
+    offers = 'offers = ["check", "credit", "invoices", "orders"]'
+    parts.append(f'[erps.main]\ntype = "rest"\n{offers}\n{reach(config.erp.port, config.erp.token)}')
     for name, centre in config.centres.items():
         (timezone, cutoff), address, services = _CENTRES[name]
         where = reach(centre.port, centre.token, centre.webhook_secret)

@@ -16,6 +16,7 @@ from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
 from kept.simulator.config import ErpConfig
+from kept.simulator.erp_records import ErpRecords
 from kept.simulator.orders import catalogue
 from kept.simulator.party import Answer, Party, key_of, problem, read_json, to_response
 
@@ -99,7 +100,7 @@ class Erp:
         self.skus = {item.sku for item in catalogue()}
 
     def app(self) -> Starlette:
-        guard = self.party.guard
+        guard, records = self.party.guard, ErpRecords(self.party, self.config.warehouses)
         order = "/v1/orders/{reference}"
         return Starlette(
             routes=[
@@ -108,7 +109,13 @@ class Erp:
                 Route("/v1/customers/{key:path}", guard(self.put_customer), methods=["PUT"]),
                 Route("/v1/orders", guard(self.book), methods=["POST"]),
                 Route("/v1/orders", guard(self.find_order), methods=["GET"]),
+                Route("/v1/orders/check", guard(records.check_order), methods=["POST"]),
+                Route("/v1/orders/read", guard(records.read_orders), methods=["POST"]),
+                Route("/v1/customers/{customer}/credit", guard(records.credit)),
+                Route("/v1/warehouses/{warehouse}/stock", guard(records.stock)),
                 Route(order, guard(self.amend), methods=["PUT"]),
+                Route(f"{order}/invoices", guard(records.invoice), methods=["POST"]),
+                Route(f"{order}/invoices/{{shipment}}", guard(records.find_invoice)),
                 Route(f"{order}/shipments", guard(self.post_shipment), methods=["POST"]),
                 Route(f"{order}/shipments/{{shipment}}", guard(self.find_shipment), methods=["GET"]),
                 Route(f"{order}/withdrawal", guard(self.withdraw), methods=["POST"]),
@@ -174,7 +181,8 @@ class Erp:
     def _insert_order(self, db: sqlite3.Connection, order_id: str, body: OrderBody, key: str, sha256: str) -> None:
         db.execute(
             "INSERT INTO orders (order_id, reference, key, sha256, channel, channel_number, customer_id,"
-            " currency, total_minor, booked_at, version) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " currency, total_minor, booked_at, version, shipping_tax_minor, tax_included)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 order_id,
                 body.reference,
@@ -187,6 +195,8 @@ class Erp:
                 body.total_minor,
                 self.party.clock(),
                 body.version,
+                body.shipping_tax_minor,
+                int(body.tax_included),
             ),
         )
         _insert_lines(db, order_id, body)
@@ -209,8 +219,9 @@ class Erp:
             order_id, version = found
             if body.version > version and not _is_withdrawn(db, reference):
                 db.execute(
-                    "UPDATE orders SET version = ?, total_minor = ?, customer_id = ? WHERE order_id = ?",
-                    (body.version, body.total_minor, body.customer_id, order_id),
+                    "UPDATE orders SET version = ?, total_minor = ?, customer_id = ?, shipping_tax_minor = ?"
+                    " WHERE order_id = ?",
+                    (body.version, body.total_minor, body.customer_id, body.shipping_tax_minor, order_id),
                 )
                 db.execute("DELETE FROM order_lines WHERE order_id = ?", (order_id,))
                 _insert_lines(db, order_id, body)

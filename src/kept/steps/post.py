@@ -6,7 +6,7 @@ from kept.domain.events import PartPosted
 from kept.domain.keys import effect_key
 from kept.domain.subjects import PartOf
 from kept.engine.outcome import Done, Outcome
-from kept.ports import Effect, PostedShipment, ShipmentPosting
+from kept.ports import Effect, InvoiceShipment, PostedInvoice, PostedShipment, ShipmentPosting
 from kept.steps.ports import Ports
 
 
@@ -28,4 +28,17 @@ async def post(subject: PartOf, ports: Ports) -> Outcome:
         find=lambda: port.find_shipment(posting),
         honours_key=port.honours_key,
     )
+    if ports.erp.invoices is not None:
+        await _invoice(posting, ports.erp.invoices, ports)
     return Done([PartPosted(subject.number, posted.erp_shipment_id)])
+
+
+async def _invoice(posting: ShipmentPosting, port: InvoiceShipment, ports: Ports) -> None:
+    effect = Effect(effect_key(posting.reference, "invoice"), f"erp:{ports.erp.name}", "invoice", posting)
+    await ports.own_effects.perform(
+        effect,
+        lambda: port.invoice(posting, effect.key),
+        answer_type=PostedInvoice,
+        find=lambda: port.find_invoice(posting),
+        honours_key=port.honours_key,
+    )

@@ -6,9 +6,11 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import httpx2
 
+from kept.connectors.erps.rest.offered import OFFERS
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_centre, build_channel, build_erp
 from kept.domain.events import Package, ShippedLine
@@ -16,7 +18,6 @@ from kept.domain.order import Address
 from kept.ports import (
     Acknowledgement,
     AcknowledgeOrder,
-    BookedOrder,
     CancelAtChannel,
     CancelReason,
     Centre,
@@ -69,6 +70,7 @@ CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2
 TIMEOUT_S = 5.0
 AT_ONCE = 3
 
+T = TypeVar("T")
 Perform = Callable[[], Awaitable[object]]
 
 
@@ -94,16 +96,16 @@ def erp(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", *, 
     def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
         vendor = FakeErp()
         wire, targets = connect(vendor, clock, lambda request: True)
-        settings = ErpSettings("rest", "http://erp.test", secret(folder, "erp"), timeout_s, AT_ONCE)
+        settings = ErpSettings("rest", "http://erp.test", secret(folder, "erp"), timeout_s, AT_ONCE, offers=OFFERS)
         perform, find = of(build_erp("main", settings, targets))
         return bench(wire, targets, perform, find, vendor, kind, key_travels=key_travels)
 
     return build
 
 
-async def _amended(erp: Erp) -> BookedOrder:
-    assert erp.amendment is not None
-    return await erp.amendment.amend(replace(ORDER, version=2), KEY)
+def _there(port: T | None) -> T:
+    assert port is not None, "the bench's ERP offers everything"
+    return port
 
 
 def centre(of: Callable[[Centre], tuple[Perform, Perform | None]], kind: str = "") -> Builder:
@@ -309,7 +311,16 @@ WRITES: dict[str, Builder] = {
         ),
         "shipments",
     ),
-    "erp.amend": erp(lambda erp: (lambda: _amended(erp), None), "amendments"),
+    "erp.amend": erp(
+        lambda erp: (lambda: _there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments"
+    ),
+    "erp.invoice": erp(
+        lambda erp: (
+            lambda: _there(erp.invoices).invoice(POSTING, KEY),
+            lambda: _there(erp.invoices).find_invoice(POSTING),
+        ),
+        "invoices",
+    ),
     "erp.withdraw": erp(lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals"),
     "erp.resolve_customer": erp(
         lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
@@ -344,6 +355,10 @@ READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "erp.find_order": erp(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
+    "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
+    "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
+    "erp.warehouse_stock": erp(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("MAIN"), None)),
+    "erp.read_orders": erp(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "centre.find_request": centre(lambda centre: (lambda: centre.requests.find_request(PART), None)),
     "centre.stock": centre(lambda centre: (centre.stock.stock, None)),
 }

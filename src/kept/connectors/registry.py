@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
@@ -11,6 +11,7 @@ from kept.connectors.channels import amazon, inhouse, shopify, walmart
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
+from kept.connectors.warehouse_stock import WarehouseStock
 from kept.ports import Centre, Channel, Erp
 from kept.settings import Business, CentreSettings, ChannelSettings, ErpSettings, SettingsError
 
@@ -48,12 +49,31 @@ def build_connectors(business: Business, shared: Shared | None = None) -> Connec
     `shared` is what the processes of an installation share; without it, this one has every quota for itself.
     """
     targets = HttpTargets(shared=shared)
+    erps = {name: build_erp(name, each, targets) for name, each in business.erps.items()}
+    centres = {name: build_centre(name, each, targets) for name, each in business.centres.items()}
     return Connectors(
         channels={name: build_channel(name, each, targets) for name, each in business.channels.items()},
-        erps={name: build_erp(name, each, targets) for name, each in business.erps.items()},
-        centres={name: build_centre(name, each, targets) for name, each in business.centres.items()},
+        erps=erps,
+        centres=centres | _counted_by_books(business.erps, erps, centres),
         targets=targets,
     )
+
+
+def _counted_by_books(
+    settings: Mapping[str, ErpSettings], erps: Mapping[str, Erp], centres: Mapping[str, Centre]
+) -> dict[str, Centre]:
+    """The centres whose stock an ERP's warehouse tells. Raises SettingsError for one that can't be."""
+    found: dict[str, Centre] = {}
+    for name, erp in settings.items():
+        for centre, warehouse in erp.warehouses.items():
+            place = f"erps.{name}.warehouses"
+            if centre not in centres:
+                raise SettingsError(f"{place} names the centre {centre!r}; known are {', '.join(sorted(centres))}")
+            port = erps[name].warehouses
+            if port is None:
+                raise SettingsError(f"{place}: this ERP does not tell what its warehouses have")
+            found[centre] = replace(centres[centre], stock=WarehouseStock(port, warehouse))
+    return found
 
 
 def build_channel(name: str, settings: ChannelSettings, targets: HttpTargets) -> Channel:

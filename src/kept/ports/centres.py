@@ -89,6 +89,7 @@ class StockSnapshot:
 
     as_of: datetime
     levels: tuple[StockLevel, ...]
+    by_books: bool = False  # an ERP's count: what shipped is in it until we post it there
 
 
 class ReadStock(Protocol):

@@ -39,7 +39,8 @@ class StockRooms:
 
         A count older than the one already taken in changes nothing. Shipments after the count's moment
         are subtracted from it: the centre had not counted them out yet. A SKU that is not listed is not held there
-        any more. A count of nothing at all is taken for a fault and changes nothing.
+        any more. A count of nothing at all is taken for a fault and changes nothing. From a count `by_books` is
+        subtracted what shipped and had not been posted by then.
         """
         counts = {level.sku: level.on_hand for level in snapshot.levels}
         if not counts:
@@ -49,10 +50,13 @@ class StockRooms:
                 "SELECT sku, on_hand FROM stock WHERE centre = $1 ORDER BY sku FOR UPDATE", centre
             )
             known = {row["sku"] for row in held}
+            if snapshot.by_books:
+                for row in await connection.fetch(_UNPOSTED, centre, snapshot.as_of):
+                    counts[row["sku"]] = max(0, counts.get(row["sku"], 0) - row["pieces"])
             counts |= {row["sku"]: 0 for row in held if row["sku"] not in counts and row["on_hand"]}
             skus = sorted(counts)
             changed = await connection.fetch(
-                _TAKE_SNAPSHOT, centre, skus, [counts[sku] for sku in skus], snapshot.as_of
+                _TAKE_SNAPSHOT, centre, skus, [counts[sku] for sku in skus], snapshot.as_of, snapshot.by_books
             )
             if changed or not known.issuperset(skus):
                 await connection.execute(_WAKE_ROUTING)
@@ -149,12 +153,12 @@ def _place(move: StockMove) -> Key:
     return move.centre, move.sku
 
 
-# A snapshot taken after the shipment has it counted out already.
+# A snapshot taken after the shipment has it counted out already, unless the books did not know of it.
 _SHIP = """
 WITH gone AS (
     SELECT x.* FROM unnest($1::text[], $2::text[], $3::int[], $4::bigint[], $5::timestamptz[])
         AS x(centre, sku, delta, order_id, at)
-    JOIN stock s USING (centre, sku) WHERE x.at > s.as_of
+    JOIN stock s USING (centre, sku) WHERE x.at > s.as_of OR s.by_books
 ), moved AS (
     INSERT INTO stock_moves (centre, sku, delta, reason, order_id, at)
     SELECT centre, sku, delta, 'shipped', order_id, at FROM gone
@@ -170,6 +174,13 @@ UPDATE deliveries SET due_at = now() WHERE id IN (
     ORDER BY id FOR UPDATE SKIP LOCKED
 )
 """
+# Shipped before the count, and posted after it or not yet.
+_UNPOSTED = """
+SELECT l.sku, sum(l.shipped)::int AS pieces FROM parts p JOIN part_lines l USING (order_id, number)
+WHERE p.centre = $1 AND (p.shipment->>'shipped_at')::timestamptz <= $2
+    AND (p.state IN ('shipped', 'advised', 'confirmed') OR (p.state = 'posted' AND p.updated_at > $2))
+GROUP BY 1
+"""
 _TAKE_SNAPSHOT = """
 WITH counted AS (
     SELECT $1::text AS centre, x.sku, greatest(0, x.on_hand + coalesce((
@@ -180,9 +191,10 @@ WITH counted AS (
 ), before AS (
     SELECT s.centre, s.sku, s.on_hand FROM stock s JOIN counted USING (centre, sku)
 ), written AS (
-    INSERT INTO stock AS s (centre, sku, on_hand, opening, as_of)
-    SELECT centre, sku, on_hand, on_hand, $4 FROM counted
-    ON CONFLICT (centre, sku) DO UPDATE SET on_hand = EXCLUDED.on_hand, as_of = EXCLUDED.as_of
+    INSERT INTO stock AS s (centre, sku, on_hand, opening, as_of, by_books)
+    SELECT centre, sku, on_hand, on_hand, $4, $5 FROM counted
+    ON CONFLICT (centre, sku) DO UPDATE
+        SET on_hand = EXCLUDED.on_hand, as_of = EXCLUDED.as_of, by_books = EXCLUDED.by_books
     WHERE s.as_of < EXCLUDED.as_of
     RETURNING s.centre, s.sku, s.on_hand
 )

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import datetime, timedelta
 
 from kept.domain import events as ev
 from kept.engine.delivery import Settling
 from kept.ports import StockLevel, StockSnapshot
+from kept.processes.assembly import utc_now
 from kept.store.database import Database
 from kept.store.invariants import breaches
 from tests.integration.store.driving import Driver, done, later, order_of
@@ -236,3 +238,26 @@ async def test_counts_and_reservations_at_once_keep_every_invariant(driver: Driv
     assert await driver.level("east", "SKU-1") == (919, 48)
     assert await breaches(driver.database) == {}
     await asyncio.gather(*(database.close() for database in databases))
+
+
+async def test_an_erps_count_has_what_shipped_until_it_was_posted(driver: Driver) -> None:
+    def books(as_of: datetime, pieces: int) -> StockSnapshot:
+        return replace(count(as_of, SKU_1=pieces, SKU_2=9), by_books=True)
+
+    await driver.stock_up()
+    shipped_at = samples.NOW + timedelta(hours=1)
+    order = await driver.booked()
+    await driver.advance("label", ev.PartLabelled(1, samples.SSCC, ("d",)))
+    await driver.advance("release", ev.PartReleased(1, "R"))
+    await driver.rooms.take_snapshot("east", books(shipped_at + timedelta(minutes=1), 10))
+    assert await driver.level("east", "SKU-1") == (10, 2)
+    await driver.tell(order.id, samples.shipped(1, (1, "SKU-1", 2), (2, "SKU-2", 1)))
+    assert await driver.level("east", "SKU-1") == (8, 0)  # the books did not know of it, whenever they were read
+    await driver.rooms.take_snapshot("east", books(shipped_at + timedelta(minutes=2), 10))
+    assert await driver.level("east", "SKU-1") == (8, 0)
+    await driver.advance("advise", ev.PartAdvised(1, "A", "d"))
+    await driver.advance("confirm", ev.PartConfirmed(1, "F"))
+    await driver.advance("post", ev.PartPosted(1, "D"))
+    await driver.rooms.take_snapshot("east", books(utc_now() + timedelta(minutes=1), 8))
+    assert await driver.level("east", "SKU-1") == (8, 0)
+    assert await breaches(driver.database) == {}

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from kept.connectors.registry import build_connectors
+from kept.connectors.warehouse_stock import WarehouseStock
 from kept.ports import Incoming
 from kept.settings import (
     AddressSettings,
@@ -99,3 +101,30 @@ def test_an_empty_token_is_refused_and_no_secret_is_in_the_text(business: Busine
     with pytest.raises(SettingsError, match=r"erps\.main\.token") as caught:
         build_connectors(Business(erps=business.erps))
     assert "tok\n" not in str(caught.value)
+
+
+def offering(business: Business, **erp: Any) -> Business:
+    """The business, its ERP with these settings besides."""
+    (name,) = business.erps
+    return replace(business, erps={name: replace(business.erps[name], **erp)})
+
+
+async def test_a_centre_s_stock_is_told_by_the_erps_warehouse_where_that_is_said(business: Business) -> None:
+    (centre,) = business.centres
+    said = offering(business, offers=("stock",), warehouses={centre: "WH1"})
+    connectors = build_connectors(said)
+    assert isinstance(connectors.centres[centre].stock, WarehouseStock)
+    assert not isinstance(build_connectors(business).centres[centre].stock, WarehouseStock)
+    await connectors.aclose()
+
+
+@pytest.mark.parametrize(
+    ("erp", "wrong"),
+    [
+        ({"offers": ("stock",), "warehouses": {"moon": "WH1"}}, "names the centre 'moon'; known are"),
+        ({"warehouses": {"east": "WH1"}}, "does not tell what its warehouses have"),
+    ],
+)
+def test_a_warehouse_that_can_t_be_asked_is_named(business: Business, erp: dict[str, Any], wrong: str) -> None:
+    with pytest.raises(SettingsError, match=wrong):
+        build_connectors(offering(business, **erp))

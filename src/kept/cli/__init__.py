@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kept.cli import channels, data, events, servers, targets, world
+from kept.cli import channels, data, events, reconcile, servers, targets, world
 from kept.embedded.errors import EmbeddedError
 from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
@@ -17,6 +17,7 @@ data.register(app)
 channels.register(app)
 targets.register(app)
 events.register(app)
+reconcile.register(app)
 world.register(app)
 
 

@@ -6,6 +6,7 @@ asks. Connectors raise faults and return values; only the engine turns a fault i
 
 from __future__ import annotations
 
+from kept.domain.erp_orders import ErpLine, ErpOrder, ErpOrderStatus
 from kept.ports.centres import (
     Centre,
     CentreEvent,
@@ -56,9 +57,6 @@ from kept.ports.erps import (
     CheckItems,
     CheckOrder,
     Erp,
-    ErpLine,
-    ErpOrder,
-    ErpOrderStatus,
     InvoiceShipment,
     ItemCheck,
     Objection,

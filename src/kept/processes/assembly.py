@@ -18,7 +18,7 @@ from kept.engine.circuit_board import CircuitBoard
 from kept.engine.effects import DeliveryEffects
 from kept.engine.quotas import Quotas
 from kept.engine.streams import connect
-from kept.ports import CheckItems, ItemCheck
+from kept.ports import CheckItems, Erp, ItemCheck
 from kept.settings import Business, CentreSettings, Settings, SettingsError
 from kept.steps.ports import AccountRules, LabelPolicy, Ports
 from kept.store.database import Database
@@ -144,6 +144,13 @@ class PortsFactory:
         return self.base if effects is None else changed(self.base, effects=effects)
 
 
+def only_erp(erps: Mapping[str, Erp]) -> Erp:
+    """The one ERP of kept.toml. Raises SettingsError for none, and for several."""
+    if len(erps) != 1:
+        raise SettingsError(f"kept.toml must name exactly one ERP, it names {sorted(erps) or 'none'}")
+    return next(iter(erps.values()))
+
+
 def assemble_ports(
     database: Database,
     orders: Orders,
@@ -153,10 +160,7 @@ def assemble_ports(
     clock: Callable[[], datetime] = utc_now,
 ) -> PortsFactory:
     """Everything that steps may ask of the world, from the settings. Raises SettingsError."""
-    erps = connectors.erps
-    if len(erps) != 1:
-        raise SettingsError(f"kept.toml must name exactly one ERP, it names {sorted(erps) or 'none'}")
-    erp = next(iter(erps.values()))
+    erp = only_erp(connectors.erps)
     centre_addresses: Mapping[str, Address] = {
         name: centre_address(centre) for name, centre in business.centres.items()
     }

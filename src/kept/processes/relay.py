@@ -16,6 +16,7 @@ from kept.flow import FLOW
 from kept.ports import Fault, PermanentFault
 from kept.processes.assembly import assemble_ports, opened_connectors, utc_now
 from kept.processes.rechecking import Rechecker
+from kept.processes.reconciling import Reconciler
 from kept.processes.worker import consumer_name, stop_on_signal
 from kept.settings import Settings
 from kept.store.database import Database
@@ -49,6 +50,8 @@ async def _relay(settings: Settings, connectors: Connectors) -> None:
         asyncio.create_task(_count_stock(connectors, StockRooms(database))),
         asyncio.create_task(Rechecker(database, orders, ports.base, utc_now).run()),
     ]
+    if ports.base.erp.orders is not None:
+        beside.append(asyncio.create_task(Reconciler(database, orders, ports.base.erp, utc_now).run()))
     try:
         log.info("relay.started")
         relaying = asyncio.create_task(relay.run())

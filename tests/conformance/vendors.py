@@ -60,19 +60,6 @@ class FakeErp(Vendor):
             case "PUT", ["v1", "customers", key]:
                 self.documents.setdefault("customers", {})[key] = body
                 return answer(200, {"customer_id": f"C-{key[:6]}"})
-            case "POST", ["v1", "orders", "check"]:
-                return answer(200, {"objections": []})
-            case "POST", ["v1", "orders", "read"]:
-                return answer(200, {"orders": []})
-            case "GET", ["v1", "customers", _, "credit"]:
-                return answer(200, {"hold": ""})
-            case "GET", ["v1", "warehouses", _, "stock"]:
-                return answer(200, {"as_of": "2026-11-03T09:00:00Z", "levels": [{"sku": "S1", "on_hand": 7}]})
-            case "POST", ["v1", "orders", _, "invoices"]:
-                made = {"invoice_id": "IN-1", "reference": body["reference"], "total_minor": 2600, "currency": "EUR"}
-                return self.once(request, "invoices", body["reference"], body, made)
-            case "GET", ["v1", "orders", _, "invoices", reference]:
-                return self.found("invoices", reference)
             case "POST", ["v1", "orders"]:
                 made = {"order_id": f"SO-{self.count('orders') + 1}"}
                 made |= {name: body[name] for name in ("reference", "total_minor", "currency")}
@@ -94,6 +81,24 @@ class FakeErp(Vendor):
                 if reference == "UNKNOWN":
                     return answer(404, {"code": "order_unknown"})
                 return self.once(request, "withdrawals", reference, body, {"order_id": "SO-1"})
+        return self.serve_offered(request, method, path, body)
+
+    def serve_offered(self, request: httpx2.Request, method: str, path: str, body: Json) -> httpx2.Response:
+        """The optional operations."""
+        match method, path.strip("/").split("/"):
+            case "POST", ["v1", "orders", "check"]:
+                return answer(200, {"objections": []})
+            case "POST", ["v1", "orders", "read"]:
+                return answer(200, {"orders": []})
+            case "GET", ["v1", "customers", _, "credit"]:
+                return answer(200, {"hold": ""})
+            case "GET", ["v1", "warehouses", _, "stock"]:
+                return answer(200, {"as_of": "2026-11-03T09:00:00Z", "levels": [{"sku": "S1", "on_hand": 7}]})
+            case "POST", ["v1", "orders", _, "invoices"]:
+                made = {"invoice_id": "IN-1", "reference": body["reference"], "total_minor": 2600, "currency": "EUR"}
+                return self.once(request, "invoices", body["reference"], body, made)
+            case "GET", ["v1", "orders", _, "invoices", reference]:
+                return self.found("invoices", reference)
         return answer(405, {"code": "no_such_operation"})
 
 

@@ -10,9 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kept.cli import servers
 from kept.cli.data import Json
-from kept.cli.database import with_database
+from kept.cli.database import running, with_database
 from kept.cli.output import print_json, print_rows
 from kept.cli.servers import Config
 
@@ -85,7 +84,7 @@ def backfill(
         print(f"{found.listed} listed, {found.missed} were missing", file=sys.stderr)
 
     try:
-        total = asyncio.run(back_fill(servers.load(config), account, begin, end, told))
+        total = asyncio.run(back_fill(running(config), account, begin, end, told))
     except Fault as fault:
         print(f"kept: {fault}", file=sys.stderr)
         raise typer.Exit(1) from fault
@@ -103,7 +102,7 @@ def subscriptions(
     from kept.processes.subscriptions import account_subscriptions
 
     try:
-        standing = asyncio.run(account_subscriptions(servers.load(config), account, make=ensure))
+        standing = asyncio.run(account_subscriptions(running(config), account, make=ensure))
     except Fault as fault:
         print(f"kept: {fault}", file=sys.stderr)
         raise typer.Exit(1) from fault
@@ -132,7 +131,7 @@ def import_orders(
     """
     from kept.processes.file_drop import import_files
 
-    results = asyncio.run(import_files(servers.load(config), account, files))
+    results = asyncio.run(import_files(running(config), account, files))
     print_json(results)
     if any(result["bad"] for result in results):
         raise typer.Exit(1)

@@ -4,12 +4,24 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, TypeVar
 
 from kept import settings as settings_module
-from kept.settings import SettingsError
+from kept.settings import Settings, SettingsError
 
 T = TypeVar("T")
+
+
+def running(config: Path | None = None) -> Settings:
+    """Settings for a command beside a running Kept: the configured servers, or those of `kept up` in this folder."""
+    loaded = settings_module.load(config)
+    return replace(
+        loaded,
+        database_url=loaded.database_url or database_url(),
+        redis_url=loaded.redis_url or redis_url(),
+    )
 
 
 def with_database(work: Callable[[Any], Awaitable[T]]) -> T:

@@ -9,9 +9,8 @@ from typing import Annotated, Any
 
 import typer
 
-from kept.cli import servers
 from kept.cli.data import Json
-from kept.cli.database import database_url
+from kept.cli.database import running
 from kept.cli.output import print_rows
 from kept.cli.servers import Config
 
@@ -53,11 +52,12 @@ async def _reconciled(config: Any, days: int, *, repair: bool) -> list[dict[str,
     from kept.store.differences import Differences
     from kept.store.loading import Orders
 
-    async with opened_connectors(servers.load(config)) as connectors:
+    settings = running(config)
+    async with opened_connectors(settings) as connectors:
         erp = only_erp(connectors.erps)
         if erp.orders is None:
             raise SettingsError(f"the ERP {erp.name!r} does not read orders back (`offers` in kept.toml)")
-        database = Database(database_url())
+        database = Database(settings.database_url)
         try:
             orders = Orders(database)
             done = await Reconciler(database, orders, erp, utc_now).reconcile(

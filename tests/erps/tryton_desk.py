@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections.abc import Sequence
 from typing import Any
 
 import httpx2
@@ -27,7 +28,7 @@ class Desk:
     def call(self, method: str, *params: object) -> Any:
         return self._ask(f"model.{method}", [*params, self._context], self._headers)
 
-    def find(self, model: str, domain: list[object], *fields: str) -> list[dict[str, Any]]:
+    def find(self, model: str, domain: Sequence[object], *fields: str) -> list[dict[str, Any]]:
         """Records in the order in which they were made."""
         found: list[dict[str, Any]] = self.call(
             f"{model}.search_read", domain, 0, None, [["id", "ASC"]], ["id", *fields]

@@ -21,6 +21,7 @@ from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from kept.embedded import free_port
@@ -97,6 +98,14 @@ class TrytonServer:
             self._process.kill()
             self._process.wait(10)
             self._process = None
+
+    async def forget_sessions(self) -> None:
+        """As after a month: nobody is signed in."""
+        connection = await asyncpg.connect(self._servers.dsn_of(self.database))
+        try:
+            await connection.execute("DELETE FROM ir_session")
+        finally:
+            await connection.close()
 
     def destroy(self) -> None:
         """End it and delete its database."""

@@ -14,7 +14,7 @@ from datetime import timedelta
 from kept.connectors.erps.tryton import mapping
 from kept.connectors.erps.tryton.lookups import Lookups
 from kept.connectors.erps.tryton.pricing import PricedLine, priced_lines
-from kept.connectors.erps.tryton.rpc import Overtaken, Rpc
+from kept.connectors.erps.tryton.rpc import Overtaken, Refusal, Rpc
 from kept.connectors.erps.tryton.schemas import ITEM_FIELDS, PARTY_FIELDS, SALE_FIELDS, Item, Named, Party, Sale
 from kept.domain.order import Address
 from kept.ports import BookedOrder, ItemCheck, PermanentFault, SalesOrder, TemporaryFault
@@ -57,7 +57,7 @@ class TrytonSales:
             return str(known)
         try:
             return str(await self._rpc.create("party.party", mapping.party_values(code, email, address), None))
-        except PermanentFault:
+        except Refusal:
             known = await self._party(code)  # another caller was first
             if known is None:
                 raise
@@ -108,7 +108,7 @@ class TrytonSales:
         )
         try:
             await self._rpc.create("sale.sale", values, key)
-        except PermanentFault:
+        except Refusal:
             sale = await self.sale(order.reference)  # another caller was first
             if sale is None:
                 raise
@@ -122,7 +122,7 @@ class TrytonSales:
         """The sale after its button was pushed, by us or by somebody who was faster."""
         try:
             await self._rpc.push("sale.sale", button, [sale.id], key)
-        except (Overtaken, PermanentFault):
+        except (Overtaken, Refusal):
             now = await self._rpc.read("sale.sale", sale.id, SALE_FIELDS, Sale)
             if now.state == sale.state:
                 raise

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from kept.connectors.erps.tryton import mapping, shipping, withdrawing
 from kept.connectors.erps.tryton.client import TrytonSales
-from kept.connectors.erps.tryton.rpc import Overtaken, Rpc
+from kept.connectors.erps.tryton.rpc import Overtaken, Refusal, Rpc
 from kept.connectors.erps.tryton.schemas import SHIPMENT_FIELDS, Sale, Shipment
 from kept.ports import PermanentFault, PostedShipment, ShipmentPosting, TemporaryFault, Withdrawal
 
@@ -40,7 +40,7 @@ class TrytonFulfilment:
                 return step
             try:
                 await self._take(step, posting, key)
-            except (Overtaken, PermanentFault):
+            except (Overtaken, Refusal):
                 now = await self._shipments(sale)
                 if now == shipments:
                     raise  # nobody was faster: it is refused as it stands
@@ -97,7 +97,7 @@ class TrytonFulfilment:
                 return step
             try:
                 await self._withdraw(sale, step, key)
-            except (Overtaken, PermanentFault):
+            except (Overtaken, Refusal):
                 now = await self._to_withdraw(reference)
                 if now == sale:
                     raise

@@ -135,7 +135,8 @@ def _lines_of(order: SalesOrder, products: Products, charge: _Charge, net_minor:
     ]
     rest_minor = charge.tax_minor - (taxed_minor if taxed else 0)
     if rest_minor:
-        _check_rest(order, products, charge, taxed_minor if taxed else None, roundings=len(prices) * len(sold.taxes))
+        # Who rounds each piece's tax for itself is off by a coin a piece at most.
+        _check_rest(order, products, charge, taxed_minor if taxed else None, rest_max=charge.quantity * len(sold.taxes))
         lines.append(
             PricedLine(
                 charge.place + TAX_REST,
@@ -151,12 +152,12 @@ def _lines_of(order: SalesOrder, products: Products, charge: _Charge, net_minor:
 
 
 def _check_rest(
-    order: SalesOrder, products: Products, charge: _Charge, taxed_minor: int | None, *, roundings: int
+    order: SalesOrder, products: Products, charge: _Charge, taxed_minor: int | None, *, rest_max: int
 ) -> None:
     """Raises PermanentFault for tax that Tryton's rates don't give and that no line of its own may take."""
     asked = f"{order.reference}: the channel's tax on {charge.sku} is {_words(charge.tax_minor, order)}"
     given = "has no tax on it" if taxed_minor is None else f"gives {_words(taxed_minor, order)}"
-    if taxed_minor is not None and abs(charge.tax_minor - taxed_minor) > roundings:
+    if taxed_minor is not None and abs(charge.tax_minor - taxed_minor) > rest_max:
         raise PermanentFault(f"{asked}, Tryton {given}: mend the product's taxes there", code="tax_differs")
     if not products.tax_sku:
         text = f"{asked}, Tryton {given}: mend the product's taxes there, or set tax_sku for a line of its own"

@@ -32,6 +32,10 @@ class Overtaken(TemporaryFault):
     """Somebody else has changed the record since we read it: look again."""
 
 
+class Refusal(PermanentFault):
+    """Tryton's rules refuse it as the record stands now: by its content, or because somebody else was faster."""
+
+
 def envelope(method: str, params: Sequence[object]) -> Json:
     return {"id": _CALL, "method": method, "params": params}
 
@@ -54,6 +58,8 @@ def fault_for(error: list[Any], target: str, request: Request) -> Fault:
     text = f"{target} refused {request.operation}: {kind}: {masked(' '.join(words))}"
     if meaning is Meaning.TEMPORARY:
         return Overtaken(text)
+    if meaning is Meaning.PERMANENT:
+        return Refusal(text, code=name)
     return fault_of(meaning, text, name if name in ERRORS else "", changes=request.changes)
 
 

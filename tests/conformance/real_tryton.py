@@ -9,7 +9,10 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import cache
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import httpx2
 
@@ -19,7 +22,7 @@ from kept.ports import Erp, SalesOrder
 from tests.conformance.operations import AT_ONCE, KEY, Bench, Builder, Perform
 from tests.conformance.wire import NO_LIMITS, Wire
 from tests.erps.tryton_desk import Desk
-from tests.erps.tryton_orders import ADDRESS, line, open_erp, order_of, posting_of, settings
+from tests.erps.tryton_orders import ADDRESS, line, new_reference, open_erp, order_of, posting_of, settings
 from tests.erps.tryton_server import TrytonServer
 
 SERVER: TrytonServer | None = None  # put there by the suite, which also closes what benches have opened
@@ -58,9 +61,9 @@ def _operation(act: Act, hits: bytes = b"", count: Count | None = None, *, booke
         OPENED.extend((network, targets))
         own_timeout_s = _TIMEOUT_S if timeout_s >= 1 else _SHORT_S
         erp = build_erp("main", settings(server, folder, own_timeout_s, AT_ONCE), targets)
-        order = _prepared(server, folder, booked=booked)
+        desk = _desk(server)
+        order = _prepared(desk, booked=booked)
         perform, find = act(erp, order)
-        desk = Desk(server)
         documents = None if count is None else lambda: count(desk, order)
         return Bench(
             wire, targets, perform, find, documents, key_travels=False, token="Session ", timeout_s=own_timeout_s
@@ -69,23 +72,42 @@ def _operation(act: Act, hits: bytes = b"", count: Count | None = None, *, booke
     return build
 
 
-def _prepared(server: TrytonServer, folder: Path, *, booked: bool) -> SalesOrder:
+def _prepared(desk: Desk, *, booked: bool) -> SalesOrder:
     """An order of a buyer that is there, and where it is `booked`, its sale; made past the wire."""
-    made: list[SalesOrder] = []
+    first, first_sale = _first(desk.server)
+    order = replace(first, reference=new_reference())
+    if booked:
+        (shop,) = desk.find("web.shop", [])
+        named = {"web_shop": shop["id"], "web_id": order.reference, "reference": order.reference}
+        sales = desk.call("sale.sale.copy", [first_sale], named)
+        desk.call("sale.sale.quote", sales)
+        desk.call("sale.sale.confirm", sales)
+    return order
+
+
+@cache
+def _first(server: TrytonServer) -> tuple[SalesOrder, int]:
+    """An order that is booked as any other, and its sale, which the others are copies of."""
+    made: list[tuple[SalesOrder, int]] = []
 
     async def prepare() -> None:
-        erp, targets = open_erp(server, folder)
+        with TemporaryDirectory() as folder:
+            erp, targets = open_erp(server, Path(folder))
         try:
             customer = await erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS)
             order = order_of(line(1, "S1", 2, 1000, tax=400), customer=customer)
-            if booked:
-                await erp.booking.book(order, KEY)
-            made.append(order)
+            made.append((order, int((await erp.booking.book(order, KEY)).erp_order_id)))
         finally:
             await targets.aclose()
 
     _run_beside(prepare)
     return made[0]
+
+
+@cache
+def _desk(server: TrytonServer) -> Desk:
+    """Signed in once: checking a password takes long, and is meant to."""
+    return Desk(server)
 
 
 def _run_beside(work: Callable[[], Awaitable[None]]) -> None:

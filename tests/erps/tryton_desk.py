@@ -15,7 +15,7 @@ class Desk:
     """Signed in as Kept's user."""
 
     def __init__(self, server: TrytonServer) -> None:
-        self._server = server
+        self.server = server
         user_id, session, _ = self._ask("common.db.login", [USER, {"password": PASSWORD}], {})
         signed = base64.b64encode(f"{USER}:{user_id}:{session}".encode()).decode()
         self._headers = {"authorization": f"Session {signed}"}
@@ -41,7 +41,7 @@ class Desk:
     def _ask(self, method: str, params: list[object], headers: dict[str, str]) -> Any:
         body = {"id": 1, "method": method, "params": params}
         answer = httpx2.post(
-            f"{self._server.url}/rpc/",
+            f"{self.server.url}/rpc/",
             json=body,
             headers=headers | {"accept-encoding": "gzip"},
             timeout=30,

@@ -20,6 +20,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from pathlib import Path
+from typing import NoReturn
 
 import asyncpg
 import pytest
@@ -147,14 +148,17 @@ def _install() -> None:
         [*pip, "--require-hashes", "-r", _LOCK_FILE],
     ]
     for command in commands:
-        done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+        try:
+            done = subprocess.run(command, capture_output=True, text=True, timeout=_INSTALL_S, check=False)
+        except subprocess.TimeoutExpired as exc:
+            _unavailable(f"trytond can't be installed: {exc}")
         if done.returncode != 0:
             last = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
             _unavailable(f"trytond can't be installed: {Path(command[0]).name} ended with {done.returncode}: {last}")
     stamp.write_text(lock, "utf-8")
 
 
-def _unavailable(reason: str) -> None:
+def _unavailable(reason: str) -> NoReturn:
     """A reason to skip on a developer's machine, and to fail where everything has to run."""
     if os.environ.get("KEPT_NO_SKIPS"):
         pytest.fail(reason)

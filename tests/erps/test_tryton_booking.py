@@ -117,7 +117,7 @@ async def test_tax_of_another_rate_is_held_with_both_amounts(erp: Erp, desk: Des
     [
         ({"lines": (line(1, "NOWHERE", 1, 100),), "total_minor": 100}, "sku_unknown", "NOWHERE"),
         ({"currency": "CHF"}, "currency_unknown", "CHF"),
-        ({"ship_to": replace(ADDRESS, country="JP")}, "country_unknown", "JP"),
+        ({"ship_to": replace(ADDRESS, country="AQ")}, "country_unknown", "AQ"),
         ({"customer_id": "C-1"}, "customer_unknown", "C-1"),
         ({"total_minor": 999}, "total_mismatch", "9.99"),
     ],

@@ -11,7 +11,7 @@ import pytest
 from kept.ports import Erp, PermanentFault, SalesOrder, TemporaryFault
 from tests.erps.tryton_desk import Desk
 from tests.erps.tryton_orders import line, new_reference, order_of, posting_of
-from tests.erps.tryton_server import TRYTON
+from tests.erps.tryton_server import TRYTON, TrytonServer
 
 pytestmark = TRYTON
 KEY = "K7Q2F-000000123-1:post:1"
@@ -167,3 +167,43 @@ async def test_an_unknown_order_cannot_be_withdrawn(erp: Erp) -> None:
     with pytest.raises(PermanentFault) as caught:
         await erp.withdrawal.withdraw(new_reference(), KEY)
     assert caught.value.code == "not_found"
+
+
+# ------------------------------------------------------------------ a Tryton that takes its time
+
+
+@pytest.fixture
+async def unprocessed(tryton: TrytonServer, desk: Desk, order: SalesOrder) -> SalesOrder:
+    """A twin of the order that is confirmed, and what Tryton does by itself after that has not happened."""
+    twin = replace(order, reference=new_reference())
+    (shop,) = desk.find("web.shop", [])
+    copied = {"web_shop": shop["id"], "web_id": twin.reference, "reference": twin.reference}
+    sales = desk.call("sale.sale.copy", [sale_of(desk, order)["id"]], copied)
+    desk.call("sale.sale.quote", sales)
+    await tryton.execute("UPDATE sale_sale SET state = 'confirmed', sale_date = now() WHERE id = $1", sales[0])
+    return twin
+
+
+async def test_a_sale_that_tryton_has_not_processed_yet_is_booked_and_can_be_shipped(
+    erp: Erp, desk: Desk, unprocessed: SalesOrder
+) -> None:
+    assert await erp.booking.find_order(unprocessed.reference) is not None
+    await erp.shipments.post_shipment(posting_of(unprocessed), KEY)
+    assert sale_of(desk, unprocessed)["shipment_state"] == "sent"
+
+
+async def test_a_sale_that_tryton_has_not_processed_yet_is_cancelled(
+    erp: Erp, desk: Desk, unprocessed: SalesOrder
+) -> None:
+    await erp.withdrawal.withdraw(unprocessed.reference, KEY)
+    assert sale_of(desk, unprocessed)["state"] == "cancelled"
+
+
+async def test_a_sale_that_has_not_seen_its_cancelled_shipment_is_withdrawn_all_the_same(
+    erp: Erp, desk: Desk, tryton: TrytonServer, order: SalesOrder
+) -> None:
+    sale = sale_of(desk, order)
+    desk.call("stock.shipment.out.cancel", [each["id"] for each in sale["shipments."]])
+    await tryton.execute("UPDATE sale_sale SET shipment_state = 'waiting' WHERE id = $1", sale["id"])
+    await erp.withdrawal.withdraw(order.reference, KEY)
+    assert sale_of(desk, order)["state"] == "done"

@@ -236,7 +236,7 @@ async def test_a_session_that_tryton_has_forgotten_is_opened_anew(
 ) -> None:
     erp, targets = open_erp(tryton, tmp_path)
     await erp.items.check_items(["S1"])
-    await tryton.forget_sessions()
+    await tryton.execute("DELETE FROM ir_session")
     assert (await erp.items.check_items(["S1"]))[0].known
     await targets.aclose()
 

@@ -21,7 +21,6 @@ from proteus import Model, config
 from trytond.modules.account.tests.tools import create_chart, create_fiscalyear, create_tax, get_accounts
 from trytond.modules.account_invoice.tests.tools import create_payment_term, set_fiscalyear_invoice_sequences
 from trytond.modules.company.tests.tools import create_company, get_company
-from trytond.modules.currency.tests.tools import get_currency
 
 MODULES = ["sale", "web_shop", "account_invoice_stock"]
 STANDARD, REDUCED = Decimal("0.20"), Decimal("0.055")
@@ -36,9 +35,20 @@ PRODUCTS = [
     ("SHIPPING", "service", STANDARD, True, 0.0),
     ("CHANNEL-TAX", "service", None, True, 0.0),
 ]
-COUNTRIES = {"FR": "France", "DE": "Germany", "US": "United States"}
+# The simulated world's catalogue and where its buyers live, without taxes, as a marketplace that collects them.
+WORLD = [
+    *((f"SKU-{number:04d}", "goods", None, True, STOCK) for number in range(1, 201)),
+    ("POSTAGE", "service", None, True, 0.0),
+]
+COUNTRIES = [
+    *("BR", "CA", "CN", "DE", "ES", "FR", "GB", "GR", "IE", "IL", "IN"),
+    *("IS", "IT", "JP", "KR", "NZ", "PL", "SA", "UA", "US", "VN", "ZA"),
+]
+# Digits and worth.
+CURRENCIES = {"USD": (2, Decimal("1.1")), "JPY": (0, Decimal(160))}
 GROUPS = [
     ("sale", "group_sale"),
+    ("sale", "group_sale_admin"),
     ("stock", "group_stock"),
     ("stock", "group_stock_force_assignment"),
     ("account", "group_account"),
@@ -50,7 +60,7 @@ def main(login: str, password: str, shop: str) -> None:
     make_tables(uri)
     config.set_trytond(uri)
     create_company(currency="EUR")
-    get_currency("USD")
+    make_currencies()
     company = get_company()
     create_chart(company)
     open_years(company)
@@ -113,26 +123,45 @@ def make_categories(company: Model) -> dict[Decimal | None, Model]:
 def make_products(categories: dict[Decimal | None, Model]) -> None:
     (unit,) = Model.get("product.uom").find([("name", "=", "Unit")])
     (storage,) = Model.get("stock.location").find([("code", "=", "STO")])
-    inventory = Model.get("stock.inventory")(location=storage)
-    for code, kind, rate, saleable, stock in PRODUCTS:
-        template = Model.get("product.template")(name=f"Product {code}", type=kind, default_uom=unit)
-        template.salable = saleable
-        template.list_price = Decimal(10)
-        template.account_category = categories[rate]
-        template.products[0].suffix_code = code
-        template.save()
-        if stock:
-            line = inventory.lines.new(product=template.products[0])
-            line.quantity, line.expected_quantity = stock, 0.0
-    inventory.click("confirm")
+    context = config.get_config().context
+    # All in one call: one by one, two hundred take a minute.
+    Model.get("product.template")._proxy.create(
+        [
+            {
+                "name": f"Product {code}",
+                "type": kind,
+                "salable": saleable,
+                "list_price": Decimal(10),
+                "default_uom": unit.id,
+                "sale_uom": unit.id,
+                "account_category": categories[rate].id,
+                "products": [("create", [{"suffix_code": code}])],
+            }
+            for code, kind, rate, saleable, _ in PRODUCTS + WORLD
+        ],
+        context,
+    )
+    made = {product.code: product.id for product in Model.get("product.product").find([])}
+    counted = [{"product": made[code], "quantity": stock} for code, _, _, _, stock in PRODUCTS + WORLD if stock]
+    inventories = Model.get("stock.inventory")._proxy
+    inventory = inventories.create([{"location": storage.id, "lines": [("create", counted)]}], context)
+    inventories.confirm(inventory, context)
 
 
 def make_countries() -> None:
     countries = {}
-    for code, name in COUNTRIES.items():
-        countries[code] = Model.get("country.country")(name=name, code=code)
+    for code in COUNTRIES:
+        countries[code] = Model.get("country.country")(name=f"Country {code}", code=code)
         countries[code].save()
     Model.get("country.subdivision")(country=countries["US"], name="California", code="US-CA", type="state").save()
+
+
+def make_currencies() -> None:
+    for code, (digits, worth) in CURRENCIES.items():
+        currency = Model.get("currency.currency")(name=code, code=code, symbol=code, digits=digits)
+        currency.rounding = Decimal(1).scaleb(-digits)
+        currency.rates.new(date=datetime.date(2000, 1, 1), rate=worth)
+        currency.save()
 
 
 def set_defaults() -> None:

@@ -51,12 +51,14 @@ def sale(state: str, **changes: object) -> Sale:
         "shipments.": [],
         "invoices.": [],
         "moves.": [],
+        "invoices_ignored": [],
+        "invoices_recreated": [],
     }
     return msgspec.convert(record | changes, Sale)
 
 
-def step(*shipments: Shipment, tried: bool = False) -> shipping.Step:
-    return shipping.next_step(POSTING, shipments, LINES, tried=tried)
+def step(*shipments: Shipment, last: shipping.Step | None = None) -> shipping.Step:
+    return shipping.next_step(POSTING, shipments, LINES, last=last)
 
 
 @pytest.mark.parametrize(
@@ -78,13 +80,12 @@ def test_without_a_place_to_pick_to_it_is_packed_at_once() -> None:
         replace(POSTING, packages=(replace(PACKAGE, lines=(ShippedLine(1, "S1", 1),)),)),
         [shipment("waiting", pickings=False)],
         LINES,
-        tried=False,
     )
     assert more == shipping.SetQuantities({10: 1})
 
 
 def test_too_little_stock_in_tryton_is_no_reason_not_to_post_what_has_left() -> None:
-    assert step(shipment("waiting"), tried=True) == shipping.Button(1, "assign_force")
+    assert step(shipment("waiting"), last=shipping.Button(1, "assign_try")) == shipping.Button(1, "assign_force")
 
 
 def test_pickings_that_are_not_what_was_packed_are_set_and_lost_ones_are_made_anew() -> None:
@@ -99,6 +100,13 @@ def test_a_free_one_is_taken_and_a_cancelled_one_of_ours_is_none() -> None:
     assert step(shipment("cancelled"), free) == shipping.Claim(free)
 
 
+def test_where_nothing_is_planned_tryton_is_told_to_plan_once() -> None:
+    assert step() == shipping.Plan()
+    with pytest.raises(PermanentFault, match="it lacks 2 of line 1; sent are: none") as caught:
+        step(last=shipping.Plan())
+    assert caught.value.code == "nothing_to_ship"
+
+
 def test_two_of_ours_and_a_state_of_no_meaning_are_a_persons() -> None:
     with pytest.raises(PermanentFault, match="2 shipments under K7Q2F-000000123-1: 1, 2"):
         step(shipment("waiting"), shipment("done", number=2))
@@ -108,13 +116,24 @@ def test_two_of_ours_and_a_state_of_no_meaning_are_a_persons() -> None:
 
 def test_an_order_can_be_withdrawn_in_every_state_and_an_unknown_one_is_named() -> None:
     assert withdrawing.next_step(sale("quotation")) == withdrawing.Push("sale.sale", "cancel", [7])
-    assert withdrawing.next_step(sale("confirmed")) == withdrawing.Push("sale.sale", "process", [7])
+    assert withdrawing.next_step(sale("confirmed")) == withdrawing.Push("sale.sale", "draft", [7])
     assert withdrawing.next_step(sale("cancelled")) == Withdrawal("7")
     assert withdrawing.next_step(sale("done")) == Withdrawal("7")
     with pytest.raises(PermanentFault, match="'lost'"):
         withdrawing.next_step(sale("lost"))
     with pytest.raises(PermanentFault, match="'lost'"):
         mapping.booking_step(sale("lost"))
+
+
+def test_a_sale_that_has_not_seen_yet_what_became_of_it_is_told_to_look() -> None:
+    moves = {"moves.": [{"id": 5, "state": "cancelled"}, {"id": 6, "state": "done"}]}
+    look = withdrawing.Push("sale.sale", "process", [7])
+    assert withdrawing.next_step(sale("processing", **moves)) == look
+    ignore = withdrawing.Ignore("sale.handle.shipment.exception", "moves", [5])
+    assert withdrawing.next_step(sale("processing", shipment_state="exception", **moves)) == ignore
+    invoices = {"invoices.": [{"id": 8, "state": "cancelled"}]}
+    assert withdrawing.next_step(sale("processing", **invoices)) == look
+    assert withdrawing.next_step(sale("processing", invoices_ignored=[8], **invoices)) == Withdrawal("7")
 
 
 def test_a_posted_invoice_is_left_to_the_accountants() -> None:

@@ -30,16 +30,16 @@ class TrytonFulfilment:
 
     async def post_shipment(self, posting: ShipmentPosting, key: str) -> PostedShipment:
         """The shipment, done, with the pieces that were packed. What is left is planned anew by Tryton."""
-        sale = await self._booked(posting.order_reference, key)
+        sale = await self._booked(posting.order_reference)
         line_nos = shipping.lines_of(sale)
         shipments = await self._shipments(sale)
-        tried = False
+        last: shipping.Step | None = None
         for _ in range(_ROUNDS_MAX):
-            step = shipping.next_step(posting, shipments, line_nos, tried=tried)
+            step = shipping.next_step(posting, shipments, line_nos, last=last)
             if isinstance(step, PostedShipment):
                 return step
             try:
-                await self._take(step, posting, key)
+                await self._take(step, sale, posting, key)
             except (Overtaken, Refusal):
                 now = await self._shipments(sale)
                 if now == shipments:
@@ -47,7 +47,7 @@ class TrytonFulfilment:
                 shipments = now
             else:
                 shipments = await self._shipments(sale)
-            tried = isinstance(step, shipping.Button) and step.name == "assign_try"
+            last = step
         raise TemporaryFault(f"{self._rpc.name}: {posting.reference} changes faster than it can be posted")
 
     async def find_shipment(self, posting: ShipmentPosting) -> PostedShipment | None:
@@ -55,16 +55,13 @@ class TrytonFulfilment:
         sale = await self._sales.sale(posting.order_reference)
         return None if sale is None else shipping.found(posting, await self._shipments(sale))
 
-    async def _booked(self, reference: str, key: str) -> Sale:
-        """The sale, processed: only then Tryton has planned its shipments."""
+    async def _booked(self, reference: str) -> Sale:
         sale = await self._sales.sale(reference)
         if sale is None:
             raise PermanentFault(f"{self._rpc.name} has no order {reference}", code="not_found")
         if not mapping.is_booked(sale):
             text = f"{self._rpc.name} has {reference} as a {sale.state}: nothing can be shipped of it"
             raise PermanentFault(text, code="not_booked")
-        if sale.state == "confirmed":
-            await self._rpc.push("sale.sale", "process", [sale.id], key)
         return sale
 
     async def _shipments(self, sale: Sale) -> list[Shipment]:
@@ -72,8 +69,10 @@ class TrytonFulfilment:
         domain = [["moves.origin.id", "in", lines, "sale.line"]]
         return await self._rpc.search("stock.shipment.out", domain, SHIPMENT_FIELDS, Shipment)
 
-    async def _take(self, step: shipping.Step, posting: ShipmentPosting, key: str) -> None:
+    async def _take(self, step: shipping.Step, sale: Sale, posting: ShipmentPosting, key: str) -> None:
         match step:
+            case shipping.Plan():
+                await self._rpc.push("sale.sale", "process", [sale.id], key)
             case shipping.Claim(shipment):
                 values = {"reference": posting.reference, "effective_date": mapping.date_json(posting.shipped_at)}
                 seen = {f"stock.shipment.out,{shipment.id}": shipment.timestamp}

@@ -108,7 +108,8 @@ class Party(msgspec.Struct):
 
 SALE_FIELDS = [
     *("state", "reference", "web_id", "total_amount", "currency.code", "shipment_state", "invoice_state"),
-    *("lines.sequence", "lines.quantity", "lines.product.code"),
+    *("lines.sequence", "lines.quantity", "lines.product.code", "lines.moves_ignored", "lines.moves_recreated"),
+    *("invoices_ignored", "invoices_recreated"),
     *("shipments.state", "shipments.reference", "invoices.state", "moves.state"),
 ]
 
@@ -117,6 +118,8 @@ class SaleLine(msgspec.Struct):
     id: int
     sequence: int | None
     quantity: float | None
+    moves_ignored: list[int]
+    moves_recreated: list[int]
     product: Coded | None = msgspec.field(name="product.", default=None)
 
 
@@ -141,6 +144,8 @@ class Sale(msgspec.Struct):
     total_amount: Amount
     shipment_state: str
     invoice_state: str
+    invoices_ignored: list[int]
+    invoices_recreated: list[int]
     currency: Coded = msgspec.field(name="currency.")
     lines: list[SaleLine] = msgspec.field(name="lines.")
     shipments: list[SaleShipment] = msgspec.field(name="shipments.")

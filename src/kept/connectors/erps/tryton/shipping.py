@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NoReturn
 
 from kept.connectors.erps.tryton.codes import OPEN_SHIPMENT, SENT_SHIPMENT, SHIPMENT_STATES
 from kept.connectors.erps.tryton.mapping import line_no_of
@@ -40,7 +41,12 @@ class Button:
     name: str
 
 
-Step = Claim | SetQuantities | Button | PostedShipment
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Let Tryton plan what is open of the sale: it does so by itself, in a task that may have failed or still waits."""
+
+
+Step = Claim | SetQuantities | Button | Plan | PostedShipment
 
 # What follows each state from "assigned" on; a shipment without pickings is packed at once.
 _FORWARD = {"assigned": "pick", "picked": "pack", "packed": "do", "shipped": "do"}
@@ -73,21 +79,25 @@ def under(reference: str, shipments: Sequence[Shipment]) -> Shipment | None:
 
 
 def next_step(
-    posting: ShipmentPosting, shipments: Sequence[Shipment], line_nos: Mapping[str, int], *, tried: bool
+    posting: ShipmentPosting, shipments: Sequence[Shipment], line_nos: Mapping[str, int], *, last: Step | None = None
 ) -> Step:
-    """What to do now. `tried` says that Tryton has looked for stock and found too little.
+    """What to do now, after the step that was `last`: neither stock nor a plan is asked for twice in a row.
 
     Raises PermanentFault for what can't be posted, TemporaryFault where another part of the sale has to be first.
     """
     wanted = packed(posting)
     ours = under(posting.reference, shipments)
     if ours is None:
-        return Claim(_free(posting, shipments, line_nos, wanted))
+        free = _free(posting, shipments, line_nos, wanted)
+        if free is None and not isinstance(last, Plan):
+            return Plan()
+        return Claim(free) if free is not None else _nothing(posting, shipments, line_nos, wanted)
     match ours.state:
         case "draft":
             return Button(ours.id, "wait")
         case "waiting":
-            return _cut_down(ours, line_nos, wanted) or Button(ours.id, "assign_force" if tried else "assign_try")
+            forced = last == Button(ours.id, "assign_try")  # Tryton found too little stock; the goods have left
+            return _cut_down(ours, line_nos, wanted) or Button(ours.id, "assign_force" if forced else "assign_try")
         case "done":
             _check_sent(posting, ours, line_nos, wanted)
             return PostedShipment(ours.number or str(ours.id))
@@ -107,7 +117,7 @@ def _free(
     shipments: Sequence[Shipment],
     line_nos: Mapping[str, int],
     wanted: Mapping[int, int],
-) -> Shipment:
+) -> Shipment | None:
     """The shipment to take: open, nobody's, and with all the pieces."""
     open_now = [each for each in shipments if each.state in OPEN_SHIPMENT]
     taken = [each for each in open_now if each.reference]
@@ -118,7 +128,16 @@ def _free(
     if taken:
         text = f"{_name(taken[0])} of the same sale is being posted as {taken[0].reference}; the rest comes after it"
         raise TemporaryFault(f"{posting.reference} can't be posted yet: {text}")
-    planned = _planned(free[0], line_nos) if free else {}
+    return None
+
+
+def _nothing(
+    posting: ShipmentPosting,
+    shipments: Sequence[Shipment],
+    line_nos: Mapping[str, int],
+    wanted: Mapping[int, int],
+) -> NoReturn:
+    planned = next((_planned(each, line_nos) for each in shipments if each.state in OPEN_SHIPMENT), {})
     lacking = ", ".join(f"{more} of line {line_no}" for line_no, more in _lacking(planned, wanted).items())
     sent = ", ".join(_name(each) for each in shipments if each.state in SENT_SHIPMENT) or "none"
     text = f"Tryton has no open shipment for all of {posting.reference}: it lacks {lacking}; sent are: {sent}"

@@ -7,8 +7,9 @@ PYTEST_ARGS ?= -n 2 --dist loadgroup -q
 PYTHON ?= $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && { echo $$p; break; }; done)
 PIP := $(BIN)/python -m pip --disable-pip-version-check install -qq --root-user-action=ignore
-LOCK := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
-	--universal --python-version 3.11 pyproject.toml
+LOCK_ALONE := $(BIN)/uv pip compile -q --generate-hashes --no-emit-index-url --no-emit-find-links --no-header \
+	--universal --python-version 3.11
+LOCK := $(LOCK_ALONE) pyproject.toml
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
@@ -49,11 +50,12 @@ lock: .venv/.stamp-dev ## renew requirements/*.txt from pyproject.toml
 	@$(LOCK) --group build -o requirements/run.txt
 	@$(LOCK) --group build --group dev -c requirements/run.txt -o requirements/dev.txt
 	@$(LOCK) --group build --group dev --group bench -c requirements/dev.txt -o requirements/bench.txt
+	@$(LOCK_ALONE) --group pyproject.toml:tryton -o requirements/tryton.txt
 	@$(BIN)/python scripts/check_lock.py
 
 clean: ## delete .venv, the demo's data and all caches
 	@if [ -d .kept ] && [ -x $(BIN)/python ]; then $(BIN)/python -m kept.embedded .kept; fi
-	@rm -rf .venv .kept .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/out tests/judges/node_modules
+	@rm -rf .venv .tryton .kept .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache dist bench/out tests/judges/node_modules
 	@find src tests bench scripts -name __pycache__ -type d -prune -exec rm -rf {} +
 
 # ---------------------------------------------------------------- the environment

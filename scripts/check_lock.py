@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 import sys
 import tomllib
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +14,8 @@ from packaging.utils import canonicalize_name
 ROOT = Path(__file__).resolve().parent.parent
 # Each lock file with the dependency groups it serves; each holds the one before it, at the same versions.
 LOCKS = {"run": ["build"], "dev": ["build", "dev"], "bench": ["build", "dev", "bench"]}
+# Lock files of environments of their own, without Kept in them.
+APART = {"tryton": ["tryton"]}
 _HASH = re.compile(r"--hash=sha256:[0-9a-f]{64}")
 
 
@@ -33,20 +34,27 @@ def main() -> int:
     faults: list[str] = []
     smaller: set[Pin] = set()
     for lock, groups in LOCKS.items():
-        path = ROOT / "requirements" / f"{lock}.txt"
-        if not path.is_file():
-            faults.append(f"{path.relative_to(ROOT)}: missing")
-            continue
-        pins, found = read_lock(path.read_text(encoding="utf-8"))
-        found += missing(pins, list(wanted(project, groups)))
+        kept = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
+        pins, found = check(lock, [*kept, *grouped(project, groups)])
         found += [f"{pin.name}=={pin.version} is in the smaller lock only" for pin in sorted(smaller - pins, key=str)]
-        faults += [f"{path.relative_to(ROOT)}: {fault}" for fault in found]
-        smaller = pins
+        faults += [f"requirements/{lock}.txt: {fault}" for fault in found]
+        smaller = pins or smaller
+    for lock, groups in APART.items():
+        faults += [f"requirements/{lock}.txt: {fault}" for fault in check(lock, grouped(project, groups))[1]]
     for fault in faults:
         print(fault, file=sys.stderr)
     if faults:
         print("run `make lock` to renew the lock files", file=sys.stderr)
     return 1 if faults else 0
+
+
+def check(lock: str, asked: list[str]) -> tuple[set[Pin], list[str]]:
+    """The pins of a lock file, and what is wrong with it; no pins where there is no such file."""
+    path = ROOT / "requirements" / f"{lock}.txt"
+    if not path.is_file():
+        return set(), ["missing"]
+    pins, faults = read_lock(path.read_text(encoding="utf-8"))
+    return pins, faults + missing(pins, [Requirement(line) for line in asked])
 
 
 def read_lock(text: str) -> tuple[set[Pin], list[str]]:
@@ -72,12 +80,9 @@ def read_lock(text: str) -> tuple[set[Pin], list[str]]:
     return pins, faults
 
 
-def wanted(project: dict[str, dict[str, list[str]]], groups: list[str]) -> Iterator[Requirement]:
-    """What pyproject.toml asks for: to build, to run, and in these groups."""
-    lines = [*project["build-system"]["requires"], *project["project"]["dependencies"]]
-    for group in groups:
-        lines += project["dependency-groups"][group]
-    return map(Requirement, lines)
+def grouped(project: dict[str, dict[str, list[str]]], groups: list[str]) -> list[str]:
+    """What these groups of pyproject.toml ask for."""
+    return [line for group in groups for line in project["dependency-groups"][group]]
 
 
 def missing(pins: set[Pin], requirements: list[Requirement]) -> list[str]:

@@ -8,6 +8,7 @@ import pytest
 import structlog
 
 from kept.store.database import Database
+from tests.erps.tryton_server import TrytonServer
 from tests.servers import Servers
 
 
@@ -53,3 +54,14 @@ async def database(database_url: str) -> AsyncIterator[Database]:
     opened = Database(database_url, connections_max=4)
     yield opened
     await opened.close()
+
+
+@pytest.fixture(scope="session")
+def tryton(servers: Servers, tmp_path_factory: pytest.TempPathFactory) -> Iterator[TrytonServer]:
+    """A real Tryton with its company; tests keep out of each other's way by references of their own."""
+    server = TrytonServer(servers, tmp_path_factory.mktemp("tryton"))
+    try:
+        server.create()
+        yield server
+    finally:
+        server.destroy()

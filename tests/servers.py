@@ -9,6 +9,7 @@ import asyncio
 import contextlib
 import inspect
 import secrets
+import subprocess
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine
 from dataclasses import dataclass
@@ -89,6 +90,14 @@ class Servers:
 
     def dsn_of(self, database: str) -> str:
         return self.postgres.dsn.rpartition("/")[0] + "/" + database
+
+    def administer(self, sql: str) -> None:
+        """As the superuser, outside of any test's loop."""
+        asyncio.run(self._administer(sql))
+
+    def run(self, program: str, *arguments: str) -> None:
+        """One of PostgreSQL's own programs (pg_dump, pg_restore), to its end. Raises CalledProcessError."""
+        subprocess.run([self.postgres.bin_dir / program, *arguments], check=True, timeout=DEADLINE_S)
 
     async def _make_template(self) -> None:
         await self._administer(f"CREATE DATABASE {_TEMPLATE}")

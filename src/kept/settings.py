@@ -80,6 +80,10 @@ class ErpSettings:
     token: str = ""
     timeout_s: float = 10.0
     requests_at_once: int = 16
+    user: str = ""  # whom we sign in as, where the token is a user's password
+    shop: str = ""  # the ERP's name for the shop that our orders are booked in, where it has several
+    shipping_sku: str = ""  # the ERP's product that shipping is booked as, where shipping is a line
+    tax_sku: str = ""  # the ERP's product for tax that its own rates don't give; empty: such an order is held
     options: Mapping[str, str] = field(default_factory=dict)  # what only this type of ERP has; its guide names them
     warehouses: Mapping[str, str] = field(default_factory=dict)  # centre -> the ERP's name of the warehouse
     offers: tuple[str, ...] = ()  # optional operations that it has: check, credit, invoices, orders, stock

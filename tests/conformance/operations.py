@@ -85,6 +85,8 @@ class Bench:
     documents: Callable[[], int] | None = None
     honours_key: bool = True
     key_travels: bool = True
+    token: str = "token-of-"  # what every call shows in a header
+    timeout_s: float | None = None  # the calls' own deadline, where it is not what the suite asked for
 
 
 Builder = Callable[[Path, Callable[[], float], float], Bench]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterable, Iterator
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -14,9 +14,13 @@ from kept.connectors.registry import CENTRES, CHANNELS, ERPS
 from kept.domain.keys import traceparent
 from kept.observe.correlation import Call, calls, correlation_id
 from kept.ports import CircuitOpen, Fault, Incoming, PermanentFault, Polled, TemporaryFault, UnknownResult
-from tests.conformance.operations import AT_ONCE, KEY, READS, TIMEOUT_S, WRITES, Bench
+from tests.conformance import real_tryton
+from tests.conformance.operations import AT_ONCE, KEY, TIMEOUT_S, Bench
+from tests.conformance.operations import READS as READS_OF_STAND_INS
+from tests.conformance.operations import WRITES as WRITES_OF_STAND_INS
 from tests.conformance.simulated import BOOKS, SIMULATED, SIMULATED_READS
 from tests.conformance.wire import Trouble
+from tests.erps.tryton_server import TRYTON
 
 CORRELATION = "0198c0de-0000-7000-8000-0123456789ab"
 _NOT_FINDABLE = {
@@ -29,7 +33,11 @@ _NOT_FINDABLE = {
     "amazon.push_stock",
     "walmart.push_stock",
     "shopify.push_stock",
+    "tryton.withdraw",
+    "tryton.resolve_customer",
 }
+WRITES = {**WRITES_OF_STAND_INS, **real_tryton.WRITES}
+READS = {**READS_OF_STAND_INS, **real_tryton.READS}
 FINDABLE = [name for name in WRITES if name not in _NOT_FINDABLE]
 TOKEN_HEADERS = ("authorization", "x-shopify-access-token", "x-amz-access-token", "wm_sec.access_token")
 EVERY = {**WRITES, **READS}
@@ -72,10 +80,29 @@ async def books_closed() -> AsyncIterator[None]:
 
 
 @pytest.fixture(autouse=True)
+def tryton_at_hand(request: pytest.FixtureRequest) -> None:
+    """The real Tryton, for the tests that ask it."""
+    if request.node.get_closest_marker("xdist_group") is not None:
+        real_tryton.SERVER = request.getfixturevalue("tryton")
+
+
+@pytest.fixture(autouse=True)
+async def connections_closed() -> AsyncIterator[None]:
+    yield
+    while real_tryton.OPENED:
+        await real_tryton.OPENED.pop().aclose()
+
+
+@pytest.fixture(autouse=True)
 def correlated() -> Iterator[None]:
     token = correlation_id.set(CORRELATION)
     yield
     correlation_id.reset(token)
+
+
+def each(names: Iterable[str]) -> list[object]:
+    """The names as parameters; those of the real Tryton stay together, on one server."""
+    return [pytest.param(name, marks=TRYTON if name.startswith("tryton.") else []) for name in names]
 
 
 def open_bench(name: str, folder: Path, clock: Clock, timeout_s: float = TIMEOUT_S) -> Bench:
@@ -91,14 +118,14 @@ async def fault_after(bench: Bench, trouble: Trouble) -> Fault:
 
 def test_every_registered_type_is_in_this_suite() -> None:
     assert set(CHANNELS) == {name.partition(".")[2] for name in WRITES if name.startswith("channel.")}
-    assert set(ERPS) == {"rest"}
+    assert set(ERPS) == {"rest", "tryton"}
     assert set(CENTRES) == {"rest"}
 
 
 # ------------------------------------------------------------------ one key, one document
 
 
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", each(ONCE))
 async def test_asked_twice_with_one_key_it_makes_one_document(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     assert bench.documents is not None
@@ -108,7 +135,7 @@ async def test_asked_twice_with_one_key_it_makes_one_document(name: str, tmp_pat
 
 
 @pytest.mark.parametrize("trouble", [Trouble.TIMEOUT_AFTER, Trouble.CUT_AFTER, Trouble.HTTP_500_AFTER])
-@pytest.mark.parametrize("name", ONCE)
+@pytest.mark.parametrize("name", each(ONCE))
 async def test_a_second_try_after_a_lost_answer_makes_no_second_document(
     name: str, trouble: Trouble, tmp_path: Path, clock: Clock
 ) -> None:
@@ -119,7 +146,7 @@ async def test_a_second_try_after_a_lost_answer_makes_no_second_document(
     assert bench.documents() == 1
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", each(FOUND))
 async def test_what_was_done_without_an_answer_is_found_and_is_the_same(
     name: str, tmp_path: Path, clock: Clock
 ) -> None:
@@ -132,7 +159,7 @@ async def test_what_was_done_without_an_answer_is_found_and_is_the_same(
     assert found == await bench.perform()
 
 
-@pytest.mark.parametrize("name", FOUND)
+@pytest.mark.parametrize("name", each(FOUND))
 async def test_what_was_not_done_is_not_found(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     assert bench.find is not None
@@ -154,14 +181,14 @@ async def test_what_a_message_names_is_found_at_the_simulated_channel(name: str,
 
 
 @pytest.mark.parametrize("trouble", FAULTS_OF_WRITES)
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("name", each(WRITES))
 async def test_each_trouble_of_a_write_is_its_fault(name: str, trouble: Trouble, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     assert type(await fault_after(bench, trouble)) is FAULTS_OF_WRITES[trouble]
 
 
 @pytest.mark.parametrize("trouble", FAULTS_OF_WRITES)
-@pytest.mark.parametrize("name", [*READS, *SIMULATED_READS])
+@pytest.mark.parametrize("name", each([*READS, *SIMULATED_READS]))
 async def test_no_trouble_of_a_read_leaves_anything_unknown(
     name: str, trouble: Trouble, tmp_path: Path, clock: Clock
 ) -> None:
@@ -173,7 +200,7 @@ async def test_no_trouble_of_a_read_leaves_anything_unknown(
 # ------------------------------------------------------------------ what every call has
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_every_call_carries_correlation_trace_and_token(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     await bench.perform()
@@ -182,10 +209,10 @@ async def test_every_call_carries_correlation_trace_and_token(name: str, tmp_pat
         assert request.headers["x-correlation-id"] == CORRELATION
         trace = traceparent(CORRELATION, "any").split("-")[1]
         assert request.headers["traceparent"].split("-")[1] == trace
-        assert any("token-of-" in request.headers.get(name, "") for name in TOKEN_HEADERS)
+        assert any(bench.token in request.headers.get(name, "") for name in TOKEN_HEADERS)
 
 
-@pytest.mark.parametrize("name", WRITES)
+@pytest.mark.parametrize("name", each(WRITES))
 async def test_the_last_call_of_a_write_carries_our_key(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     await bench.perform()
@@ -193,7 +220,7 @@ async def test_the_last_call_of_a_write_carries_our_key(name: str, tmp_path: Pat
         assert bench.wire.requests[-1].headers["idempotency-key"] == KEY
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_every_call_is_recorded_for_the_timeline(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     recorded: list[Call] = []
@@ -206,23 +233,23 @@ async def test_every_call_is_recorded_for_the_timeline(name: str, tmp_path: Path
     assert all(call.status in {200, 201, 202, 204, 404} and not call.error for call in recorded)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_every_call_has_a_deadline_on_the_wire(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     await bench.perform()
     for request in bench.wire.requests:
-        assert request.extensions["timeout"]["read"] == TIMEOUT_S
-        assert all(seconds <= TIMEOUT_S for seconds in request.extensions["timeout"].values())
+        assert request.extensions["timeout"]["read"] == (bench.timeout_s or TIMEOUT_S)
+        assert all(seconds <= (bench.timeout_s or TIMEOUT_S) for seconds in request.extensions["timeout"].values())
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_a_vendor_that_hangs_is_given_up(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock, timeout_s=0.02)
     fault = await fault_after(bench, Trouble.HANG)
     assert type(fault) is (UnknownResult if name in WRITES else TemporaryFault)
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_no_more_calls_are_open_at_once_than_the_settings_allow(name: str, tmp_path: Path, clock: Clock) -> None:
     bench = open_bench(name, tmp_path, clock)
     bench.wire.gate, bench.wire.crowd = asyncio.Event(), AT_ONCE
@@ -234,7 +261,7 @@ async def test_no_more_calls_are_open_at_once_than_the_settings_allow(name: str,
     assert bench.wire.open_most == AT_ONCE
 
 
-@pytest.mark.parametrize("name", EVERY)
+@pytest.mark.parametrize("name", each(EVERY))
 async def test_a_vendor_that_is_down_is_left_alone_until_a_probe_finds_it(
     name: str, tmp_path: Path, clock: Clock
 ) -> None:

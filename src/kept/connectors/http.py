@@ -28,6 +28,7 @@ import orjson
 from kept.connectors import strict_json
 from kept.connectors.answers import UnexpectedAnswer
 from kept.connectors.circuit import Circuit
+from kept.connectors.packing import unpacked
 from kept.connectors.refusals import WHO_ARE_YOU, phrase, refusal, says_it_is_broken
 from kept.connectors.traffic import Rates, Shared, Traffic
 from kept.domain.keys import traceparent
@@ -354,12 +355,11 @@ class HttpTarget:
             raise self._refusal(request, reply, status)
         if request.bodiless:
             return expected(None)
-        encoding = reply.headers.get("content-encoding", "identity").lower()
         try:
-            if encoding != "identity":
-                raise UnexpectedAnswer(f"it is encoded as {encoding[:20]!r}, which we did not accept")
+            encoding = reply.headers.get("content-encoding", "identity")
+            body = unpacked(reply.body, encoding, self._headers["accept-encoding"], bytes_max=ANSWER_BYTES_MAX)
             # A 204 has no body by definition (RFC 9110, 15.3.5): it says that it was done, and no more.
-            return expected(None if status == HTTPStatus.NO_CONTENT else strict_json.parse(reply.body))
+            return expected(None if status == HTTPStatus.NO_CONTENT else strict_json.parse(body))
         except (BadMessage, UnexpectedAnswer, msgspec.ValidationError) as exc:
             text = f"the answer can't be used: {str(exc)[:_ERROR_CHARS_MAX]}"
             raise self._no_telling(request, text) from exc

@@ -9,6 +9,7 @@ from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
 from kept.connectors.erps import rest as rest_erp
+from kept.connectors.erps import tryton
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
 from kept.connectors.warehouse_stock import WarehouseStock
@@ -23,6 +24,7 @@ CHANNELS: dict[str, ChannelType] = {
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "rest": rest_erp.build,
+    "tryton": tryton.build,
 }
 CENTRES: dict[str, Callable[[str, CentreSettings, HttpTargets], Centre]] = {
     "rest": rest_centre.build,

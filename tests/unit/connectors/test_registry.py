@@ -99,3 +99,12 @@ def test_an_empty_token_is_refused_and_no_secret_is_in_the_text(business: Busine
     with pytest.raises(SettingsError, match=r"erps\.main\.token") as caught:
         build_connectors(Business(erps=business.erps))
     assert "tok\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize("missing", ["base_url", "token", "user", "shop"])
+def test_a_tryton_without_what_it_needs_is_refused_by_the_settings_name(business: Business, missing: str) -> None:
+    token = business.erps["main"].token
+    whole = ErpSettings("tryton", "http://t.test/db", token, user="kept", shop="Kept")
+    assert build_connectors(replace(business, erps={"main": whole})).erps["main"].name == "main"
+    with pytest.raises(SettingsError, match=rf"erps\.main\.{missing} is not set"):
+        build_connectors(replace(business, erps={"main": replace(whole, **{missing: ""})}))  # type: ignore[arg-type]  # all are texts

@@ -231,6 +231,15 @@ async def test_an_error_is_a_fault_by_its_name_and_shows_no_traceback(
     await targets.aclose()
 
 
+async def test_what_tryton_says_of_a_person_is_not_repeated(tryton: TrytonServer, tmp_path: Path) -> None:
+    error = {"id": 1, "error": ["UserError", ['The city of "Zoë Weiß" is wrong', "", None]]}
+    erp, targets = open_erp(tryton, tmp_path, Before("party.party.create", saying(error)))
+    with pytest.raises(PermanentFault, match=r"party\.create: UserError: its words may name a person") as caught:
+        await erp.customers.resolve_customer("shop", f"{new_reference()}@example.com", ADDRESS)
+    assert "Weiß" not in str(caught.value)
+    await targets.aclose()
+
+
 async def test_a_session_that_tryton_has_forgotten_is_opened_anew(
     tryton: TrytonServer, desk: Desk, tmp_path: Path
 ) -> None:

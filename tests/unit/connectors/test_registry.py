@@ -128,3 +128,12 @@ async def test_a_centre_s_stock_is_told_by_the_erps_warehouse_where_that_is_said
 def test_a_warehouse_that_can_t_be_asked_is_named(business: Business, erp: dict[str, Any], wrong: str) -> None:
     with pytest.raises(SettingsError, match=wrong):
         build_connectors(offering(business, **erp))
+
+
+@pytest.mark.parametrize("missing", ["base_url", "token", "user", "shop"])
+def test_a_tryton_without_what_it_needs_is_refused_by_the_settings_name(business: Business, missing: str) -> None:
+    token = business.erps["main"].token
+    whole = ErpSettings("tryton", "http://t.test/db", token, user="kept", shop="Kept")
+    assert build_connectors(replace(business, erps={"main": whole})).erps["main"].name == "main"
+    with pytest.raises(SettingsError, match=rf"erps\.main\.{missing} is not set"):
+        build_connectors(replace(business, erps={"main": replace(whole, **{missing: ""})}))  # type: ignore[arg-type]  # all are texts

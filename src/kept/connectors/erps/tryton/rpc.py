@@ -24,6 +24,7 @@ Json = dict[str, Any]
 
 RPC_PATH = "/rpc/"
 _CALL = 1  # one call an HTTP request: its number only has to come back
+_OF_PERSONS = "model.party."
 # Far above what any of our searches finds; what is cut off there would be missing, so it is a fault.
 RECORDS_MAX = 1000
 
@@ -55,7 +56,10 @@ def fault_for(error: list[Any], target: str, request: Request) -> Fault:
     told = error[1] if len(error) > 1 and meaning is not Meaning.UNKNOWN else name  # else it is a traceback
     words = [part for part in (told if isinstance(told, list) else [told]) if isinstance(part, str) and part]
     kind = name if name in ERRORS else "an error of its own"
-    text = f"{target} refused {request.operation}: {kind}: {masked(' '.join(words))}"
+    said = masked(" ".join(words))
+    if request.operation.startswith(_OF_PERSONS):
+        said = "its words may name a person, and are in Tryton's log"
+    text = f"{target} refused {request.operation}: {kind}: {said}"
     if meaning is Meaning.TEMPORARY:
         return Overtaken(text)
     if meaning is Meaning.PERMANENT:

@@ -12,6 +12,7 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Protocol
 
+import httpx2
 import pytest
 
 from kept.domain.events import Package, ShippedLine
@@ -56,6 +57,25 @@ class ErpBench(Protocol):
     def lose_next_answer(self) -> None:
         """The next call that changes something is done, and its answer never arrives."""
         ...
+
+
+class Losing(httpx2.AsyncBaseTransport):
+    """Hands calls on; when told to, it loses the answer to the next one that changes something."""
+
+    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
+        self._inner = inner
+        self.losing = False
+
+    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
+        response = await self._inner.handle_async_request(request)
+        if self.losing and "idempotency-key" in request.headers:
+            self.losing = False
+            await response.aread()
+            raise httpx2.ReadTimeout("the answer was lost", request=request)
+        return response
+
+    async def aclose(self) -> None:
+        await self._inner.aclose()
 
 
 def order(bench: ErpBench, reference: str, customer_id: str) -> SalesOrder:

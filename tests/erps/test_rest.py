@@ -21,23 +21,7 @@ from kept.simulator.erp import Erp as StandIn
 from kept.simulator.faults import FaultPlan
 from kept.simulator.party import Party
 from tests.conformance.wire import NO_LIMITS
-from tests.erps.suite import ErpBench, ErpSuite, order, posting
-
-
-class Losing(httpx2.AsyncBaseTransport):
-    """Hands calls on; when told to, does a change and loses its answer."""
-
-    def __init__(self, inner: httpx2.AsyncBaseTransport) -> None:
-        self.inner = inner
-        self.losing = False
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self.inner.handle_async_request(request)
-        if self.losing and "idempotency-key" in request.headers:
-            self.losing = False
-            await response.aread()
-            raise httpx2.ReadTimeout("the answer was lost", request=request)
-        return response
+from tests.erps.suite import ErpBench, ErpSuite, Losing, order, posting
 
 
 @dataclass

@@ -11,31 +11,12 @@ import httpx2
 import pytest
 
 from kept.ports import Erp
-from tests.erps.suite import ErpSuite
+from tests.erps.suite import ErpSuite, Losing
 from tests.erps.tryton_desk import Desk
 from tests.erps.tryton_orders import open_erp
 from tests.erps.tryton_server import TRYTON, TrytonServer
 
 pytestmark = TRYTON
-
-
-class Losing(httpx2.AsyncBaseTransport):
-    """Tryton over the network; when told to, it loses the answer to the next change."""
-
-    def __init__(self) -> None:
-        self._network = httpx2.AsyncHTTPTransport()
-        self.losing = False
-
-    async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        response = await self._network.handle_async_request(request)
-        if self.losing and "idempotency-key" in request.headers:
-            self.losing = False
-            await response.aread()
-            raise httpx2.ReadTimeout("the answer was lost", request=request)
-        return response
-
-    async def aclose(self) -> None:
-        await self._network.aclose()
 
 
 @dataclass
@@ -81,7 +62,7 @@ class TrytonBench:
 
 @pytest.fixture
 async def bench(tryton: TrytonServer, tmp_path: Path) -> AsyncIterator[TrytonBench]:
-    transport = Losing()
+    transport = Losing(httpx2.AsyncHTTPTransport())
     erp, targets = open_erp(tryton, tmp_path, transport)
     yield TrytonBench(erp, Desk(tryton), transport)
     await targets.aclose()

@@ -11,7 +11,9 @@ import pytest
 
 from kept.connectors.circuit import FAILURES_TO_OPEN
 from kept.connectors.registry import CENTRES, CHANNELS, ERPS
+from kept.connectors.traffic import Rates
 from kept.domain.keys import traceparent
+from kept.engine.quotas import Bucket
 from kept.observe.correlation import Call, calls, correlation_id
 from kept.ports import CircuitOpen, Fault, Incoming, PermanentFault, Polled, TemporaryFault, UnknownResult
 from tests.conformance import real_tryton
@@ -275,3 +277,34 @@ async def test_a_vendor_that_is_down_is_left_alone_until_a_probe_finds_it(
     assert len(bench.wire.requests) == asked
     clock.now_s += 1.0
     await bench.perform()
+
+
+# ------------------------------------------------------------------ the vendors' rates
+
+
+_WITH_RATES = ("amazon", "shopify", "walmart")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [name for name in {**EVERY, **SIMULATED, **SIMULATED_READS} if any(vendor in name for vendor in _WITH_RATES)],
+)
+async def test_every_call_to_a_vendor_with_rates_takes_from_one(
+    name: str, tmp_path: Path, clock: Clock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """An operation whose name is in no table would have no limit, and nobody would say so."""
+    taken: dict[str, int] = {}
+    buckets = Rates.buckets
+
+    def counted(rates: Rates, target: str, operation: str) -> list[Bucket]:
+        found = buckets(rates, target, operation)
+        taken[operation] = len(found)
+        return found
+
+    monkeypatch.setattr(Rates, "buckets", counted)
+    bench = open_bench(name, tmp_path, clock)
+    await bench.perform()
+    if bench.find is not None:
+        await bench.find()
+    assert taken, "it called nobody, or somebody without rates"
+    assert [operation for operation, count in taken.items() if not count] == []

@@ -101,7 +101,7 @@ async def test_everything_done_for_an_order_carries_its_correlation_id(
     calls = await fetch(database, "SELECT order_id, operation, correlation_id FROM calls")
     assert {(row["order_id"], row["correlation_id"]) for row in calls} == {(order["id"], ours)}
     effects = await fetch(database, "SELECT operation, correlation_id FROM effects")
-    assert {row["operation"] for row in effects} == {"book", "request", "confirm", "post"}
+    assert {row["operation"] for row in effects} == {"book", "request", "confirm", "post", "invoice"}
     assert {row["correlation_id"] for row in effects} == {ours}
 
     seen = calls_of(config)

@@ -67,4 +67,10 @@ async def test_every_operation_is_answered_as_the_schema_says(
         await ask(queries.SET_QUANTITIES, input=stock, key="k")
         (item,) = (await ask(queries.STOCK_LEVELS, ids=[ITEM], location=LOCATION))["nodes"]
         assert item["inventoryLevel"]["quantities"] == [{"name": "available", "quantity": 7}]
+        hook = {"uri": "https://kept.example.com/webhooks/shop", "format": "JSON"}
+        for taken in (False, True):
+            told = await ask(queries.SUBSCRIBE, topic="ORDERS_CREATE", webhookSubscription=hook)
+            assert bool(told["webhookSubscriptionCreate"]["userErrors"]) is taken
+        (standing,) = (await ask(queries.SUBSCRIPTIONS, topics=["ORDERS_CREATE"]))["webhookSubscriptions"]["nodes"]
+        assert standing == {"topic": "ORDERS_CREATE", "uri": hook["uri"]}
     assert answered == {operation.name for operation in queries.ALL}

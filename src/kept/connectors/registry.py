@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
+from kept.connectors.erps import business_central
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -21,6 +22,7 @@ CHANNELS: dict[str, ChannelType] = {
     "walmart": walmart.TYPE,
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
+    "business_central": business_central.build,
     "rest": rest_erp.build,
 }
 CENTRES: dict[str, Callable[[str, CentreSettings, HttpTargets], Centre]] = {

@@ -320,7 +320,7 @@ class Central:
         line |= dict.fromkeys((*amounts, "shippedQuantity", "invoicedQuantity"), 0)
         sequence = body.get("sequence", 0)
         if any(other["sequence"] == sequence for other in order["salesOrderLines"]):
-            raise Refusal(400, "Internal_EntityWithSameKeyExists", "The Sales Line already exists.")
+            raise Refusal(400, "Application_DialogException", "You cannot insert a line that already exists.")
         self._set_line(order, line, body)
         order["salesOrderLines"].append(line)
         return line

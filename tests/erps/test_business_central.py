@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
@@ -36,10 +37,10 @@ class CentralBench:
     blocked_sku = "OLD"
     currency = "EUR"
 
-    def __init__(self, folder: Path, **options: str) -> None:
+    def __init__(self, folder: Path, options: Mapping[str, str], central: Central | None = None) -> None:
         secret = folder / "erp"
         secret.write_text(SECRET, encoding="utf-8")
-        self.central = Central()
+        self.central = central or Central()
         self.targets = HttpTargets(transport=self.central.transport(), shared=NO_LIMITS)
         settings = ErpSettings(
             "business_central", BASE_URL, f"file:{secret}", timeout_s=5, options={**OPTIONS, **options}
@@ -77,7 +78,7 @@ class TestBusinessCentral(ErpSuite):
 
     @pytest.fixture
     def bench(self, tmp_path: Path) -> CentralBench:
-        return CentralBench(tmp_path, **ON_ACCOUNT)
+        return CentralBench(tmp_path, ON_ACCOUNT)
 
 
 class TestBusinessCentralByTaxCode(ErpSuite):
@@ -85,7 +86,7 @@ class TestBusinessCentralByTaxCode(ErpSuite):
 
     @pytest.fixture
     def bench(self, tmp_path: Path) -> CentralBench:
-        return CentralBench(tmp_path, **BY_CODE)
+        return CentralBench(tmp_path, BY_CODE)
 
     async def test_an_amended_order_says_what_its_newest_version_says(self, bench: CentralBench) -> None:  # type: ignore[override]  # the same, with a tax that a code gives
         assert bench.erp.amendment is not None
@@ -102,11 +103,11 @@ REFERENCE = "KTEST-000000100"
 
 @pytest.fixture
 def bench(tmp_path: Path) -> CentralBench:
-    return CentralBench(tmp_path, **ON_ACCOUNT)
+    return CentralBench(tmp_path, ON_ACCOUNT)
 
 
 async def test_a_tax_that_no_code_gives_is_named_and_nothing_is_made(tmp_path: Path) -> None:
-    bench = CentralBench(tmp_path, **BY_CODE)
+    bench = CentralBench(tmp_path, BY_CODE)
     asked = order(bench, REFERENCE, "C-1")
     asked = replace(asked, lines=(replace(asked.lines[0], tax_minor=333), asked.lines[1]), total_minor=4903)
     assert bench.erp.check is not None
@@ -120,7 +121,7 @@ async def test_a_tax_that_no_code_gives_is_named_and_nothing_is_made(tmp_path: P
 
 async def test_an_order_whose_sums_do_not_tie_is_deleted_again_and_the_difference_named(tmp_path: Path) -> None:
     """A cent off by line is within what rounding does; the order's total is not."""
-    bench = CentralBench(tmp_path, **BY_CODE)
+    bench = CentralBench(tmp_path, BY_CODE)
     asked = order(bench, REFERENCE, "C-1")
     asked = replace(asked, lines=(replace(asked.lines[0], tax_minor=281), asked.lines[1]), total_minor=4851)
     with pytest.raises(PermanentFault, match=r"total 4850, the channel's is 4851, -1 EUR") as caught:
@@ -131,7 +132,7 @@ async def test_an_order_whose_sums_do_not_tie_is_deleted_again_and_the_differenc
 
 @pytest.mark.parametrize("way", [ON_ACCOUNT, BY_CODE], ids=["account", "code"])
 async def test_prices_that_contain_the_tax_come_to_the_same_total(tmp_path: Path, way: dict[str, str]) -> None:
-    bench = CentralBench(tmp_path, **way)
+    bench = CentralBench(tmp_path, way)
     lines = (SalesOrderLine(1, "S1", 3, 1080, 0, 240, free=False), SalesOrderLine(2, "S2", 1, 0, 0, 0, free=True))
     asked = replace(order(bench, REFERENCE, "C-1"), lines=lines, tax_included=True, total_minor=3240 + 570)
     booked = await bench.erp.booking.book(asked, "key")
@@ -194,6 +195,19 @@ async def test_two_orders_under_one_reference_are_for_a_person(bench: CentralBen
         with pytest.raises(PermanentFault, match="S-ORD1001, S-ORD9") as caught:
             await look
         assert caught.value.code == "ambiguous"
+
+
+async def test_two_processes_that_both_book_are_found_out(tmp_path: Path, bench: CentralBench) -> None:
+    """What a lease prevents, and Business Central does not."""
+    other = CentralBench(tmp_path, ON_ACCOUNT, bench.central)
+    asked = order(bench, REFERENCE, "C-1")
+    outcomes = await asyncio.gather(
+        bench.erp.booking.book(asked, "key"), other.erp.booking.book(asked, "key"), return_exceptions=True
+    )
+    assert bench.central.count("salesOrders") == 2
+    assert any(isinstance(outcome, PermanentFault) and outcome.code == "ambiguous" for outcome in outcomes)
+    with pytest.raises(PermanentFault, match="2 orders under"):
+        await bench.erp.booking.find_order(REFERENCE)
 
 
 async def test_a_reference_that_another_begins_with_is_not_taken_for_it(bench: CentralBench) -> None:
@@ -260,7 +274,7 @@ async def test_what_has_shipped_is_not_amended_away(bench: CentralBench) -> None
 
 
 async def test_currency_unit_location_and_block_are_objections_that_name_the_value(tmp_path: Path) -> None:
-    bench = CentralBench(tmp_path, **ON_ACCOUNT, location="WEST")
+    bench = CentralBench(tmp_path, {**ON_ACCOUNT, "location": "WEST"})
     bench.central.entities["items"][0]["baseUnitOfMeasureCode"] = "BOX"
     bench.central.entities["customers"][0]["blocked"] = "Ship"
     assert bench.erp.check is not None
@@ -274,7 +288,7 @@ async def test_currency_unit_location_and_block_are_objections_that_name_the_val
 
 
 async def test_goods_are_booked_from_the_location_that_the_options_name(tmp_path: Path) -> None:
-    bench = CentralBench(tmp_path, **ON_ACCOUNT, location="EAST")
+    bench = CentralBench(tmp_path, {**ON_ACCOUNT, "location": "EAST"})
     await bench.erp.booking.book(order(bench, REFERENCE, "C-1"), "key")
     (made,) = bench.central.entities["salesOrders"]
     places = {line["lineType"]: line.get("locationId", "") for line in made["salesOrderLines"]}

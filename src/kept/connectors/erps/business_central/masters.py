@@ -64,7 +64,7 @@ class CentralMasters:
             if fault.code != "warehouse_unmapped":
                 raise
             objections.append(Objection("warehouse_unmapped", options.location))
-        held = await self.credit_hold(order.customer_id)
+        held = await self.credit_hold(order.customer_id) if order.customer_id else ""
         if held:
             objections.append(Objection("credit_hold", held))
         return objections

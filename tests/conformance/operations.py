@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import httpx2
 
@@ -38,6 +38,7 @@ from kept.settings import AddressSettings, CentreSettings, ChannelSettings, ErpS
 from tests.conformance import amazon, walmart
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
+from tests.erps import business_central_standin as central
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 KEY = "K7Q2F-000000123:step:1"
@@ -68,7 +69,19 @@ WHOLE_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.OUT_OF_STOCK, LINE_
 PART_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.BUYER, LINE_IDS, {2: 1}, whole=False)
 CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
 TIMEOUT_S = 5.0
+CENTRAL_POSTING = replace(POSTING, packages=(replace(PACKAGE, lines=PACKAGE.lines[:1]),))  # ORDER has one line
 AT_ONCE = 3
+# ORDER as Business Central has it, tax on an account: lines n x 10,000, their tax behind them, shipping at the end.
+CENTRAL_BOOKED = central.order_json(
+    REFERENCE,
+    "C-1",
+    [
+        central.comment_json(f"Kept {REFERENCE} version 1"),
+        central.line_json(10_000, "Item", "S1", 2, 10.0),
+        central.line_json(10_001, "Account", "2300", 2, 0.5),
+        central.line_json(90_000_000, "Account", "6710", 1, 5.0),
+    ],
+)
 
 T = TypeVar("T")
 Perform = Callable[[], Awaitable[object]]
@@ -87,6 +100,12 @@ class Bench:
     key_travels: bool = True
     token: str = "token-of-"  # what every call shows in a header
     timeout_s: float | None = None  # the calls' own deadline, where it is not what the suite asked for
+
+
+class Counts(Protocol):
+    """What counts the documents that it made."""
+
+    def count(self, kind: str) -> int: ...
 
 
 Builder = Callable[[Path, Callable[[], float], float], Bench]
@@ -242,6 +261,46 @@ def told(
     return build
 
 
+def company(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
+    """A bench for an operation of Business Central, where ORDER is booked unless `kind` is "salesOrders".
+
+    Tokens are fetched beside the wire. `hits` is the end of the paths that troubles may befall.
+    """
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = central.Central()
+        wire = Wire(
+            vendor.transport(),
+            lambda request: request.url.path.endswith(hits) and (not hits or request.method != "GET"),
+        )
+        settings = ErpSettings(
+            "business_central",
+            central.BASE_URL,
+            secret(folder, "erp"),
+            timeout_s,
+            AT_ONCE,
+            options={
+                "company": central.COMPANY,
+                "client_id": "app",
+                "token_url": central.TOKEN_URL,
+                "currency": "EUR",
+                "unit": "PCS",
+                "shipping_account": "6710",
+                "tax_account": "2300",
+                "no_tax_code": "NOTAX",
+            },
+        )
+        targets = HttpTargets(transport=Beside(wire, vendor.transport(), central.HOST), clock=clock, shared=NO_LIMITS)
+        if kind != "salesOrders":
+            vendor.add_order(CENTRAL_BOOKED)
+        perform, find = of(build_erp("main", settings, targets))
+        made = bench(wire, targets, perform, find, vendor, kind, key_travels=False)  # the last call looks what is there
+        made.honours_key = False
+        return made
+
+    return build
+
+
 def told_acknowledgement(channel: Channel) -> tuple[Perform, Perform]:
     port: AcknowledgeOrder | None = channel.acknowledge
     assert port is not None
@@ -275,7 +334,7 @@ def bench(
     targets: HttpTargets,
     perform: Perform,
     find: Perform | None,
-    vendor: Vendor,
+    vendor: Counts,
     kind: str,
     *,
     key_travels: bool = True,
@@ -329,6 +388,30 @@ WRITES: dict[str, Builder] = {
         "customers",
         key_travels=False,  # a PUT under a name that is the key
     ),
+    "business_central.book": company(
+        lambda erp: (lambda: erp.booking.book(ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)),
+        "salesOrders",
+        "/salesOrders",
+    ),
+    "business_central.post_shipment": company(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(CENTRAL_POSTING, KEY),
+            lambda: erp.shipments.find_shipment(CENTRAL_POSTING),
+        ),
+        "salesShipments",
+        "/Microsoft.NAV.shipAndInvoice",
+    ),
+    "business_central.amend": company(
+        lambda erp: (lambda: _there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments", ")"
+    ),
+    "business_central.withdraw": company(
+        lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals", ")"
+    ),
+    "business_central.resolve_customer": company(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers_made",
+        "/customers",
+    ),
     "centre.request": centre(
         lambda centre: (
             lambda: centre.requests.request(REQUEST, KEY),
@@ -356,6 +439,12 @@ WRITES: dict[str, Builder] = {
 READS: dict[str, Builder] = {
     "erp.check_items": erp(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "erp.find_order": erp(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "business_central.check_items": company(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "business_central.find_order": company(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "business_central.find_shipment": company(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
+    "business_central.credit_hold": company(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
+    "business_central.object_to": company(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
+    "business_central.read_orders": company(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),

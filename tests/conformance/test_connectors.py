@@ -29,6 +29,9 @@ _NOT_FINDABLE = {
     "erp.amend",
     "erp.withdraw",
     "erp.resolve_customer",
+    "business_central.amend",
+    "business_central.withdraw",
+    "business_central.resolve_customer",
     "centre.intercept",
     "inhouse.cancel_pieces",
     "inhouse.push_stock",
@@ -120,7 +123,7 @@ async def fault_after(bench: Bench, trouble: Trouble) -> Fault:
 
 def test_every_registered_type_is_in_this_suite() -> None:
     assert set(CHANNELS) == {name.partition(".")[2] for name in WRITES if name.startswith("channel.")}
-    assert set(ERPS) == {"rest", "tryton"}
+    assert set(ERPS) == {"rest", "business_central", "tryton"}
     assert set(CENTRES) == {"rest"}
 
 

@@ -8,8 +8,8 @@ from dataclasses import dataclass, replace
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
+from kept.connectors.erps import business_central, tryton
 from kept.connectors.erps import rest as rest_erp
-from kept.connectors.erps import tryton
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
 from kept.connectors.warehouse_stock import WarehouseStock
@@ -23,6 +23,7 @@ CHANNELS: dict[str, ChannelType] = {
     "walmart": walmart.TYPE,
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
+    "business_central": business_central.build,
     "rest": rest_erp.build,
     "tryton": tryton.build,
 }

@@ -327,6 +327,11 @@ class Installation:
             return None
         return Progress(**dict(row))
 
+    def count(self, sql: str, *arguments: object) -> int:
+        """One number out of the database."""
+        number: int = self._runner.run(self._fetch(sql, *arguments))[0][0]
+        return number
+
     async def _fetch(self, sql: str, *arguments: object) -> list[Any]:
         async with self.database.connection() as connection:
             rows: list[Any] = await connection.fetch(sql, *arguments)

@@ -263,6 +263,16 @@ async def test_an_older_version_that_comes_late_changes_nothing(bench: CentralBe
     assert await bench.pieces(REFERENCE) == {"S1": 2}
 
 
+async def test_a_line_that_has_its_tax_changed_alone_is_amended(tmp_path: Path) -> None:
+    """An answer does not say which tax code a line has."""
+    bench = CentralBench(tmp_path, BY_CODE)
+    asked = order(bench, REFERENCE, "C-1")
+    await bench.erp.booking.book(asked, "key")
+    assert bench.erp.amendment is not None
+    newer = replace(asked, lines=(replace(asked.lines[0], tax_minor=700), asked.lines[1]), total_minor=5270, version=2)
+    assert (await bench.erp.amendment.amend(newer, "amend")).total_minor == 5270
+
+
 async def test_what_has_shipped_is_not_amended_away(bench: CentralBench) -> None:
     asked = order(bench, REFERENCE, "C-1")
     await bench.erp.booking.book(asked, "key")

@@ -37,6 +37,11 @@ GUIDE = (Path(__file__).parents[4] / "docs" / "guides" / "business-central.md").
 # ------------------------------------------------------------------ options
 
 
+def test_codes_are_in_capitals_as_business_central_keeps_them() -> None:
+    options = options_of("options", {**GIVEN, "unit": "pcs", "tax_codes": "0=zero", "location": "east"})
+    assert (options.unit, options.tax_codes, options.location) == ("PCS", ((Decimal(0), "ZERO"),), "EAST")
+
+
 def test_the_options_are_read() -> None:
     assert BY_CODE.token_url == "https://login.microsoftonline.com/contoso/oauth2/v2.0/token"
     assert BY_CODE.tax_codes == ((Decimal(19), "STANDARD"), (Decimal(7), "REDUCED"), (Decimal(0), "ZERO"))
@@ -148,6 +153,12 @@ def test_a_reference_that_is_too_long_is_a_fault_and_never_cut() -> None:
     with pytest.raises(PermanentFault) as caught:
         mapping.header_json(replace(ORDER, reference="K" * 36), ON_ACCOUNT)
     assert caught.value.code == "reference_too_long"
+
+
+def test_a_reference_that_would_not_stay_as_it_is_is_a_fault() -> None:
+    with pytest.raises(PermanentFault) as caught:
+        mapping.header_json(replace(ORDER, reference="k7q2f-1"), ON_ACCOUNT)
+    assert caught.value.code == "reference_case"
 
 
 @pytest.mark.parametrize(

@@ -190,6 +190,7 @@ def fault(status: int, body: object, method: str = "POST") -> Fault | None:
         (409, "Request_EntityChanged", TemporaryFault),
         (401, "Authentication_InvalidCredentials", AccessRefused),
         (403, "Authorization_RequestDenied", AccessRefused),
+        (403, "Application_DialogException", AccessRefused),
         (400, "Something_New", PermanentFault),
     ],
 )

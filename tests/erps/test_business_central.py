@@ -166,6 +166,26 @@ async def test_an_order_that_was_posted_whole_is_gone_and_found_by_its_invoices(
     assert {line.line_no: (line.sku, line.shipped) for line in read.lines} == {1: ("S1", 2), 2: ("S2", 1)}
 
 
+async def test_an_invoice_that_was_cancelled_counts_as_refunded_and_a_draft_not_at_all(bench: CentralBench) -> None:
+    await bench.erp.booking.book(order(bench, REFERENCE, "C-1"), "key")
+    for part in (posting(bench, REFERENCE, 1), posting(bench, REFERENCE, 1, 1, part=2)):
+        await bench.erp.shipments.post_shipment(part, part.reference)
+    first, second = bench.central.entities["salesInvoices"]
+    first["status"] = "Canceled"
+    bench.central.entities["salesInvoices"].append({**second, "status": "Draft"})
+    assert bench.erp.orders is not None
+    (read,) = await bench.erp.orders.read_orders([REFERENCE])
+    cancelled = 1900 - 150 + 140 + 570  # half of the line, its tax, and the shipping
+    assert (read.invoiced_minor, read.refunded_minor) == (4850, cancelled)
+
+
+async def test_a_currency_without_decimals_is_booked_as_it_is(bench: CentralBench) -> None:
+    lines = (SalesOrderLine(1, "S1", 2, 1900, 300, 280, free=False),)
+    asked = replace(order(bench, REFERENCE, "C-1"), currency="JPY", lines=lines, total_minor=4350)
+    booked = await bench.erp.booking.book(asked, "key")
+    assert (booked.total_minor, booked.currency) == (4350, "JPY")
+
+
 async def test_an_order_that_was_posted_whole_is_never_booked_with_other_content(bench: CentralBench) -> None:
     asked = order(bench, REFERENCE, "C-1")
     await bench.erp.booking.book(asked, "key")

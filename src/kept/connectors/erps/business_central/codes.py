@@ -49,7 +49,7 @@ STATUSES = {
     "Open": ErpOrderStatus.OPEN,
 }
 
-# Source: Microsoft Learn, salesInvoice resource type, `status`. Drafts are not posted; the others are.
+# Source: enum 5477 "Invoice Entity Aggregate Status" (microsoft/BCApps). Drafts are not posted; the others are.
 NOT_POSTED = frozenset({"Draft", "In Review", "In_x0020_Review"})
 TAKEN_BACK = frozenset({"Canceled"})
 

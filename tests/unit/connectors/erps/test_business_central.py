@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import httpx2
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kept.connectors.erps.business_central import access, build, codes, mapping
 from kept.connectors.erps.business_central.options import Options, options_of
@@ -142,6 +144,35 @@ def test_tax_on_an_account_is_taken_out_of_prices_that_contain_it() -> None:
     goods, tax = found[10_000], found[10_001]
     assert round(goods.unit_price * goods.quantity - goods.discount, 2) == Decimal("29.10")
     assert round(tax.unit_price * tax.quantity, 2) == Decimal("2.30")
+
+
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@st.composite
+def sold_lines(draw: st.DrawFn) -> SalesOrderLine:
+    quantity, price = draw(st.integers(1, 900)), draw(st.integers(0, 100_000))
+    discount = draw(st.integers(0, quantity * price))
+    tax = draw(st.integers(0, quantity * price - discount))
+    return SalesOrderLine(1, "S1", quantity, price, discount, tax, free=price == 0)
+
+
+@given(st.lists(sold_lines(), min_size=1, max_size=5), st.integers(0, 5000), st.integers(0, 1000), st.booleans())
+def test_tax_on_an_account_comes_to_the_channels_sums_whatever_they_are(
+    sold: list[SalesOrderLine], shipping: int, shipping_tax: int, tax_included: bool
+) -> None:
+    shipping += shipping_tax if tax_included else 0
+    numbered = tuple(replace(line, line_no=number) for number, line in enumerate(sold, start=1))
+    asked = replace(
+        ORDER, lines=numbered, shipping_minor=shipping, shipping_tax_minor=shipping_tax, tax_included=tax_included
+    )
+    paid = shipping + sum(line.quantity * line.unit_price_minor - line.discount_minor for line in sold)
+    tax = shipping_tax + sum(line.tax_minor for line in sold)
+    wanted = mapping.wanted_lines(asked, ON_ACCOUNT)
+    sums = {sequence: _cents(line.unit_price * line.quantity - line.discount) for sequence, line in wanted.items()}
+    assert sum(sums.values()) == mapping.units(paid if tax_included else paid + tax, "EUR")
+    assert sum(value for sequence, value in sums.items() if mapping.is_tax(sequence)) == mapping.units(tax, "EUR")
 
 
 def test_a_tax_that_no_price_of_five_decimals_gives_is_a_fault() -> None:

@@ -4,6 +4,7 @@ Fields, which of them are read-only, and the one bound action: the AL source of 
 "... Sales Order Lines", "... Sales Shipments", "... Sales Shipment Lines" and "... Customers" at
 github.com/microsoft/ALAppExtensions, Apps/W1/APIV2; items, and the codes of errors: dev-itpro/api-reference/v2.0 and
 dev-itpro/webservices/dynamics-error-codes.md of github.com/MicrosoftDocs/dynamics365smb-devitpro-pb.
+An order keeps its status when a part is posted (codeunit Sales-Post, ReleaseSalesDocument).
 As there, nothing about a sales order is unique but its number, setting a quantity brings the item's price back, a PATCH
 needs If-Match, and an order that is posted whole is deleted.
 """
@@ -79,6 +80,8 @@ _CUSTOMER_FIELDS = {
     "phoneNumber": 30,
     "email": 80,
 }
+# Fields of type Code, which are kept in capitals.
+_CODES = {"externalDocumentNumber", "customerNumber", "currencyCode", "lineObjectNumber", "unitOfMeasureCode", "number"}
 _EXPAND = {
     "salesOrders": "salesOrderLines",
     "salesInvoices": "salesInvoiceLines",
@@ -272,7 +275,7 @@ class Central:
                 raise Refusal(400, "BadRequest", f"Unable to convert the value of {name}")
             if text and len(value) > kind:
                 raise Refusal(400, "Application_StringExceededLength", f"The length of {name} must be <= {kind}")
-            row[name] = value
+            row[name] = value.upper() if name in _CODES else value
         row["@odata.etag"] = f'W/"{uuid.uuid4()}"'
         return row
 
@@ -387,7 +390,6 @@ class Central:
             line["invoicedQuantity"] += quantity
         for line in lines:
             line["shipQuantity"] = line["invoiceQuantity"] = line["quantity"] - line["shippedQuantity"]
-        order["status"] = "Open"
         if all(line["quantity"] == line["shippedQuantity"] for line in lines):
             self.entities["salesOrders"].remove(order)
 
@@ -423,7 +425,11 @@ def _amounts(order: Json, line: Json, quantity: float) -> Json:
 
 
 def _totalled(order: Json) -> Json:
-    lines = [{**line, **_amounts(order, line, line["quantity"])} for line in order["salesOrderLines"]]
+    # An answer's taxCode is the VAT identifier (codeunit Sales Invoice Aggregator, SetTaxGroupIdAndCode).
+    lines = [
+        {**line, **_amounts(order, line, line["quantity"]), "taxCode": f"ID-{line['taxCode']}"}
+        for line in order["salesOrderLines"]
+    ]
     return {
         **order,
         "salesOrderLines": sorted(lines, key=lambda line: line["sequence"]),

@@ -166,6 +166,26 @@ async def test_an_order_that_was_posted_whole_is_gone_and_found_by_its_invoices(
     assert {line.line_no: (line.sku, line.shipped) for line in read.lines} == {1: ("S1", 2), 2: ("S2", 1)}
 
 
+async def test_an_invoice_that_was_cancelled_counts_as_refunded_and_a_draft_not_at_all(bench: CentralBench) -> None:
+    await bench.erp.booking.book(order(bench, REFERENCE, "C-1"), "key")
+    for part in (posting(bench, REFERENCE, 1), posting(bench, REFERENCE, 1, 1, part=2)):
+        await bench.erp.shipments.post_shipment(part, part.reference)
+    first, second = bench.central.entities["salesInvoices"]
+    first["status"] = "Canceled"
+    bench.central.entities["salesInvoices"].append({**second, "status": "Draft"})
+    assert bench.erp.orders is not None
+    (read,) = await bench.erp.orders.read_orders([REFERENCE])
+    cancelled = 1900 - 150 + 140 + 570  # half of the line, its tax, and the shipping
+    assert (read.invoiced_minor, read.refunded_minor) == (4850, cancelled)
+
+
+async def test_a_currency_without_decimals_is_booked_as_it_is(bench: CentralBench) -> None:
+    lines = (SalesOrderLine(1, "S1", 2, 1900, 300, 280, free=False),)
+    asked = replace(order(bench, REFERENCE, "C-1"), currency="JPY", lines=lines, total_minor=4350)
+    booked = await bench.erp.booking.book(asked, "key")
+    assert (booked.total_minor, booked.currency) == (4350, "JPY")
+
+
 async def test_an_order_that_was_posted_whole_is_never_booked_with_other_content(bench: CentralBench) -> None:
     asked = order(bench, REFERENCE, "C-1")
     await bench.erp.booking.book(asked, "key")
@@ -261,6 +281,16 @@ async def test_an_older_version_that_comes_late_changes_nothing(bench: CentralBe
     assert amended.total_minor == 4350
     assert await bench.erp.amendment.amend(replace(asked, version=2), "amend:2") == amended
     assert await bench.pieces(REFERENCE) == {"S1": 2}
+
+
+async def test_a_line_that_has_its_tax_changed_alone_is_amended(tmp_path: Path) -> None:
+    """An answer does not say which tax code a line has."""
+    bench = CentralBench(tmp_path, BY_CODE)
+    asked = order(bench, REFERENCE, "C-1")
+    await bench.erp.booking.book(asked, "key")
+    assert bench.erp.amendment is not None
+    newer = replace(asked, lines=(replace(asked.lines[0], tax_minor=700), asked.lines[1]), total_minor=5270, version=2)
+    assert (await bench.erp.amendment.amend(newer, "amend")).total_minor == 5270
 
 
 async def test_what_has_shipped_is_not_amended_away(bench: CentralBench) -> None:

@@ -5,12 +5,14 @@ from __future__ import annotations
 import re
 import tomllib
 from dataclasses import replace
-from decimal import Decimal
+from decimal import ROUND_HALF_UP, Decimal
 from pathlib import Path
 
 import httpx2
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from kept.connectors.erps.business_central import access, build, codes, mapping
 from kept.connectors.erps.business_central.options import Options, options_of
@@ -35,6 +37,11 @@ GUIDE = (Path(__file__).parents[4] / "docs" / "guides" / "business-central.md").
 
 
 # ------------------------------------------------------------------ options
+
+
+def test_codes_are_in_capitals_as_business_central_keeps_them() -> None:
+    options = options_of("options", {**GIVEN, "unit": "pcs", "tax_codes": "0=zero", "location": "east"})
+    assert (options.unit, options.tax_codes, options.location) == ("PCS", ((Decimal(0), "ZERO"),), "EAST")
 
 
 def test_the_options_are_read() -> None:
@@ -139,6 +146,35 @@ def test_tax_on_an_account_is_taken_out_of_prices_that_contain_it() -> None:
     assert round(tax.unit_price * tax.quantity, 2) == Decimal("2.30")
 
 
+def _cents(amount: Decimal) -> Decimal:
+    return amount.quantize(Decimal("0.01"), ROUND_HALF_UP)
+
+
+@st.composite
+def sold_lines(draw: st.DrawFn) -> SalesOrderLine:
+    quantity, price = draw(st.integers(1, 900)), draw(st.integers(0, 100_000))
+    discount = draw(st.integers(0, quantity * price))
+    tax = draw(st.integers(0, quantity * price - discount))
+    return SalesOrderLine(1, "S1", quantity, price, discount, tax, free=price == 0)
+
+
+@given(st.lists(sold_lines(), min_size=1, max_size=5), st.integers(0, 5000), st.integers(0, 1000), st.booleans())
+def test_tax_on_an_account_comes_to_the_channels_sums_whatever_they_are(
+    sold: list[SalesOrderLine], shipping: int, shipping_tax: int, tax_included: bool
+) -> None:
+    shipping += shipping_tax if tax_included else 0
+    numbered = tuple(replace(line, line_no=number) for number, line in enumerate(sold, start=1))
+    asked = replace(
+        ORDER, lines=numbered, shipping_minor=shipping, shipping_tax_minor=shipping_tax, tax_included=tax_included
+    )
+    paid = shipping + sum(line.quantity * line.unit_price_minor - line.discount_minor for line in sold)
+    tax = shipping_tax + sum(line.tax_minor for line in sold)
+    wanted = mapping.wanted_lines(asked, ON_ACCOUNT)
+    sums = {sequence: _cents(line.unit_price * line.quantity - line.discount) for sequence, line in wanted.items()}
+    assert sum(sums.values()) == mapping.units(paid if tax_included else paid + tax, "EUR")
+    assert sum(value for sequence, value in sums.items() if mapping.is_tax(sequence)) == mapping.units(tax, "EUR")
+
+
 def test_a_tax_that_no_price_of_five_decimals_gives_is_a_fault() -> None:
     with pytest.raises(PermanentFault, match="can't be stated as 99999 pieces"):
         lines(ON_ACCOUNT, SalesOrderLine(1, "S1", 99_999, 1000, 0, 1, free=False))
@@ -148,6 +184,12 @@ def test_a_reference_that_is_too_long_is_a_fault_and_never_cut() -> None:
     with pytest.raises(PermanentFault) as caught:
         mapping.header_json(replace(ORDER, reference="K" * 36), ON_ACCOUNT)
     assert caught.value.code == "reference_too_long"
+
+
+def test_a_reference_that_would_not_stay_as_it_is_is_a_fault() -> None:
+    with pytest.raises(PermanentFault) as caught:
+        mapping.header_json(replace(ORDER, reference="k7q2f-1"), ON_ACCOUNT)
+    assert caught.value.code == "reference_case"
 
 
 @pytest.mark.parametrize(
@@ -179,6 +221,7 @@ def fault(status: int, body: object, method: str = "POST") -> Fault | None:
         (409, "Request_EntityChanged", TemporaryFault),
         (401, "Authentication_InvalidCredentials", AccessRefused),
         (403, "Authorization_RequestDenied", AccessRefused),
+        (403, "Application_DialogException", AccessRefused),
         (400, "Something_New", PermanentFault),
     ],
 )

@@ -26,7 +26,7 @@ class CentralAmendment:
             standing = await self._standing(order.reference)
             if mapping.version_of(standing) > order.version:
                 return booked(standing)  # an older version that comes late
-            await self._lines(standing, wanted, key)
+            await self._lines(standing, order.version, wanted, key)
             if not mapping.ships_to(standing, order.ship_to):
                 # Its lines' changes have changed the order's own etag.
                 body = mapping.ship_to_json(order.ship_to)
@@ -47,11 +47,13 @@ class CentralAmendment:
             raise PermanentFault(f"Business Central has no open order {reference} to amend", code="not_found")
         return standing
 
-    async def _lines(self, standing: Order, wanted: dict[int, Wanted], key: str) -> None:
+    async def _lines(self, standing: Order, version: int, wanted: dict[int, Wanted], key: str) -> None:
+        """Answers name a line's VAT identifier and not its code (codeunit Sales Invoice Aggregator), so a tax code
+        can't be compared: it is said again with every new version, but of what has shipped."""
         there = mapping.lines_by_sequence(standing)
         for sequence, line in there.items():
             _raise_if_shipped(line, wanted.get(sequence))
-        place = await self._company.location_id()
+        place, renewed = await self._company.location_id(), mapping.version_of(standing) != version
         for sequence, line in there.items():
             want = wanted.get(sequence)
             if want is None or not want.same_thing(line):
@@ -62,7 +64,7 @@ class CentralAmendment:
                 if sequence != NOTE_SEQUENCE:
                     body = want.json(place)
                     await self._company.create(f"salesOrders({standing.id})/salesOrderLines", body, key)
-            elif sequence != NOTE_SEQUENCE and not (want.is_as(found) and want.tax_code == found.tax_code):
+            elif sequence != NOTE_SEQUENCE and not (want.is_as(found) and (found.shipped_quantity or not renewed)):
                 await self._company.change_line(found, want.changeable(), key)
 
     async def _note(self, standing: Order, note: Wanted, key: str) -> None:

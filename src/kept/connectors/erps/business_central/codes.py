@@ -5,6 +5,8 @@ Source of the errors: Microsoft Learn, "Troubleshooting OData/API calls" (dynami
 
 from __future__ import annotations
 
+from http import HTTPStatus
+
 import msgspec
 
 from kept.connectors import strict_json
@@ -31,6 +33,8 @@ FAMILIES = {
     "Authorization": Meaning.RIGHTS,
     "Internal": Meaning.TEMPORARY,  # "Attempt the operation again"
 }
+# Statuses that blame who asks, whatever the code.
+WHO: dict[int, Meaning] = {HTTPStatus.UNAUTHORIZED: Meaning.AUTH, HTTPStatus.FORBIDDEN: Meaning.RIGHTS}
 SAME_KEY = "Internal_EntityWithSameKeyExists"
 
 # Enum values that are a blank are written so in OData (XML names): customers' "blocked", documents' line types.
@@ -45,7 +49,7 @@ STATUSES = {
     "Open": ErpOrderStatus.OPEN,
 }
 
-# Source: Microsoft Learn, salesInvoice resource type, `status`. Drafts are not posted; the others are.
+# Source: enum 5477 "Invoice Entity Aggregate Status" (microsoft/BCApps). Drafts are not posted; the others are.
 NOT_POSTED = frozenset({"Draft", "In Review", "In_x0020_Review"})
 TAKEN_BACK = frozenset({"Canceled"})
 
@@ -70,9 +74,7 @@ def read_refusal(refused: Refused) -> Fault | None:
     code = error.code[:64]
     words = masked(error.message)
     text = f"{refused.target} refused: {phrase(refused.status)} to {refused.request.operation}: {code}: {words}"
-    meaning = ERRORS.get(code) or FAMILIES.get(code.partition("_")[0], Meaning.PERMANENT)
-    if refused.status == 401:
-        meaning = Meaning.AUTH
+    meaning = WHO.get(refused.status) or ERRORS.get(code) or FAMILIES.get(code.partition("_")[0], Meaning.PERMANENT)
     return fault_of(meaning, text, code, changes=refused.request.changes)
 
 

@@ -173,6 +173,12 @@ def header_json(order: SalesOrder, options: Options) -> dict[str, Any]:
             f"reference {order.reference} has more than the {REFERENCE_CHARS_MAX} characters that there is room for",
             code="reference_too_long",
         )
+    if order.reference != order.reference.strip().upper():
+        raise PermanentFault(
+            f"reference {order.reference} is not in capitals: a field of type Code turns it into them, and it would "
+            "not be found again",
+            code="reference_case",
+        )
     return {
         "customerNumber": order.customer_id,
         "externalDocumentNumber": order.reference,

@@ -16,7 +16,10 @@ _LOGIN = "https://login.microsoftonline.com"
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """`tax_codes` are percent -> tax code; or else all lines have `no_tax_code`, and the tax is lines on an account."""
+    """Codes are in capitals, as fields of type Code keep them.
+
+    `tax_codes` are percent -> tax code; or else all lines have `no_tax_code`, and the tax is lines on an account.
+    """
 
     company: str  # the company's id, a GUID
     client_id: str
@@ -55,14 +58,14 @@ def options_of(setting: str, given: Mapping[str, str]) -> Options:
         company=company,
         client_id=given["client_id"],
         token_url=_token_url(setting, given),
-        currency=given["currency"],
-        unit=given["unit"],
-        shipping_account=given["shipping_account"],
-        tax_account=given.get("tax_account", ""),
-        no_tax_code=given.get("no_tax_code", ""),
+        currency=given["currency"].upper(),
+        unit=given["unit"].upper(),
+        shipping_account=given["shipping_account"].upper(),
+        tax_account=given.get("tax_account", "").upper(),
+        no_tax_code=given.get("no_tax_code", "").upper(),
         tax_codes=_tax_codes(f"{setting}.tax_codes", given.get("tax_codes", "")),
-        location=given.get("location", ""),
-        customer=given.get("customer", ""),
+        location=given.get("location", "").upper(),
+        customer=given.get("customer", "").upper(),
     )
 
 
@@ -85,5 +88,5 @@ def _tax_codes(setting: str, text: str) -> tuple[tuple[Decimal, str], ...]:
             rate = Decimal(-1)
         if not code or not rate.is_finite() or not 0 <= rate <= 100:
             raise SettingsError(f"{setting}: {part!r} is not written PERCENT=CODE, 19=STANDARD")
-        pairs.append((rate, code))
+        pairs.append((rate, code.upper()))
     return tuple(pairs)

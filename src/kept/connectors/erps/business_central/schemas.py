@@ -33,7 +33,6 @@ class Line(msgspec.Struct, rename="camel", frozen=True):
     ship_quantity: Decimal
     invoice_quantity: Decimal
     unit_of_measure_code: str = ""
-    tax_code: str = ""
     description: str = ""
     etag: str = msgspec.field(name="@odata.etag", default="*")
 

@@ -1,4 +1,4 @@
-"""The ERP hangs for a while: orders are received and routed, nobody is burdened with them, and all are booked after it."""
+"""The ERP hangs for a while: orders are received and routed all the same, and all are booked after it."""
 
 from __future__ import annotations
 

@@ -20,6 +20,7 @@ from kept.simulator.instant import Deliver, InstantCentre, InstantConfirmations,
 from kept.steps.ports import LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
+from kept.store.erp_items import ErpItems
 from kept.store.ids import Ids
 from kept.store.inbox import Arrival, Inbox
 from kept.store.loading import Orders
@@ -106,7 +107,6 @@ def instant_parties(deliver: Deliver, **others: Any) -> Ports:
         centres={name: InstantCentre(name, deliver, utc_now, requests=Recent()).port() for name in CENTRES},
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
-        items=CachedItems(erp),
         mapped_accounts=frozenset(),
         cancel_on_request=frozenset(),
         routing=RoutingPolicy("bench", profiles(), parts_max=3),
@@ -123,6 +123,7 @@ async def instant_ports(database: Database, orders: Orders, bell: Streams) -> As
         events.deliver,
         clock=utc_now,
         orders=orders,
+        items=CachedItems(InstantErp(), ErpItems(database)),
         skus=SkuMaps(database),
         availability=StockRooms(database),
         effect_standings=EffectReader(database),

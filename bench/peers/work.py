@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Coroutine, Iterable, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import msgspec
@@ -25,7 +25,8 @@ from kept.domain.skus import SkuMap
 from kept.domain.subjects import Message, PartOf
 from kept.engine.outcome import Document, Done, Outcome
 from kept.ports import Answer, Effect
-from kept.processes.assembly import utc_now
+from kept.processes.assembly import CachedItems, utc_now
+from kept.simulator.instant import InstantErp
 from kept.steps.advise import advise
 from kept.steps.book import book
 from kept.steps.confirm import confirm
@@ -80,7 +81,16 @@ INSERT INTO peer_events (order_id, seq, type, at) SELECT id, step, state, update
 
 
 class _Plenty:
-    """Stock that never ends, SKUs that are ours already, and numbers that never repeat within an order."""
+    """Stock that never ends, SKUs that are ours and sold, and numbers that never repeat within an order."""
+
+    async def good(self, skus: Sequence[str]) -> None:
+        """The ERP is never down here: nobody has to remember what it said."""
+
+    async def not_good(self, skus: Sequence[str]) -> None:
+        """Likewise."""
+
+    async def were_good(self, skus: Sequence[str], within: timedelta) -> bool:
+        return True
 
     async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]:
         return {(centre, sku): 1_000_000 for sku in skus for centre in CENTRES}
@@ -123,6 +133,7 @@ def _ports() -> Ports:
         _told.deliver,
         clock=utc_now,
         orders=_told,
+        items=CachedItems(InstantErp(), _Plenty()),
         skus=_Plenty(),
         availability=_Plenty(),
         serials=_Plenty(),

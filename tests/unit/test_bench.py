@@ -8,7 +8,7 @@ from bench.instant_world import instant_parties
 
 
 def test_the_instant_parties_are_all_that_a_step_may_ask() -> None:
-    asked = dict.fromkeys(("orders", "availability", "effect_standings", "order_ids", "serials", "skus"))
+    asked = dict.fromkeys(("items", "orders", "availability", "effect_standings", "order_ids", "serials", "skus"))
     ports = instant_parties(
         lambda centre, key, body: None, clock=lambda: datetime.now(UTC), installation="K7Q2F", **asked
     )

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime, time, timedelta
 from time import monotonic
+from typing import Protocol
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kept.connectors.registry import Connectors, build_connectors
@@ -23,6 +24,7 @@ from kept.settings import Business, CentreSettings, Settings, SettingsError
 from kept.steps.ports import AccountRules, LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
+from kept.store.erp_items import ErpItems
 from kept.store.ids import Ids
 from kept.store.loading import Orders
 from kept.store.skus import SkuMaps
@@ -31,7 +33,7 @@ from kept.store.stock import StockRooms
 # How old the ERP's word on a SKU may be. An item that is blocked meanwhile is caught at booking.
 _ITEMS_MAY_BE_OLD_S = 60.0
 # How old it may be while the ERP can't be asked. The longest outage that orders are routed through.
-_ITEMS_KNOWN_LATELY_S = 24 * 3600.0
+_ITEMS_KNOWN_LATELY = timedelta(days=1)
 _ITEMS_MAX = 100_000
 
 
@@ -51,11 +53,25 @@ async def opened_connectors(settings: Settings) -> AsyncIterator[Connectors]:
         await redis.aclose()
 
 
-class CachedItems:
-    """Item checks, remembered for `_ITEMS_MAY_BE_OLD_S`. Only "known and saleable" is remembered."""
+class KeepItems(Protocol):
+    """`kept.store.erp_items.ErpItems`, as far as it is needed here."""
 
-    def __init__(self, items: CheckItems, clock_s: Callable[[], float] = monotonic) -> None:
+    async def good(self, skus: Sequence[str]) -> None: ...
+
+    async def not_good(self, skus: Sequence[str]) -> None: ...
+
+    async def were_good(self, skus: Sequence[str], within: timedelta) -> bool: ...
+
+
+class CachedItems:
+    """Item checks, remembered for `_ITEMS_MAY_BE_OLD_S`. Only "known and saleable" is remembered.
+
+    `kept` has for all workers what the ERP said last.
+    """
+
+    def __init__(self, items: CheckItems, kept: KeepItems, clock_s: Callable[[], float] = monotonic) -> None:
         self._items = items
+        self._kept = kept
         self._clock_s = clock_s
         self._good: dict[str, tuple[float, ItemCheck]] = {}  # SKU -> when, and what the ERP said
 
@@ -66,16 +82,21 @@ class CachedItems:
         answers = {check.sku: check for check in await self._items.check_items(asked)} if asked else {}
         if len(self._good) > _ITEMS_MAX:
             self._good.clear()
-        for check in answers.values():
-            if check.known and check.saleable:
-                self._good[check.sku] = (now_s, check)
-            else:
-                self._good.pop(check.sku, None)
+        good = [check for check in answers.values() if check.known and check.saleable]
+        self._good |= {check.sku: (now_s, check) for check in good}
+        await self._keep(good, [sku for sku, check in answers.items() if not (check.known and check.saleable)])
         return [known.get(sku) or answers.get(sku) or ItemCheck(sku, known=False, saleable=False) for sku in skus]
 
-    def known_lately(self, skus: Sequence[str]) -> bool:
-        since_s = self._clock_s() - _ITEMS_KNOWN_LATELY_S
-        return all(self._is_known(sku, since_s) for sku in skus)
+    async def known_lately(self, skus: Sequence[str]) -> bool:
+        return await self._kept.were_good(skus, _ITEMS_KNOWN_LATELY)
+
+    async def _keep(self, good: Sequence[ItemCheck], bad: Sequence[str]) -> None:
+        for sku in bad:
+            self._good.pop(sku, None)
+        if good:
+            await self._kept.good([check.sku for check in good])
+        if bad:
+            await self._kept.not_good(bad)
 
     def _is_known(self, sku: str, since_s: float) -> bool:
         return sku in self._good and self._good[sku][0] > since_s
@@ -171,7 +192,7 @@ def assemble_ports(
             centres=connectors.centres,
             centre_addresses=centre_addresses,
             erp=erp,
-            items=CachedItems(erp.items),
+            items=CachedItems(erp.items, ErpItems(database)),
             skus=SkuMaps(database),
             mapped_accounts=frozenset(name for name, each in business.channels.items() if each.skus_mapped),
             cancel_on_request=frozenset(name for name, each in business.channels.items() if each.cancel_on_request),

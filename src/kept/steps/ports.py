@@ -40,7 +40,7 @@ class ReadItems(Protocol):
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]: ...
 
-    def known_lately(self, skus: Sequence[str]) -> bool:
+    async def known_lately(self, skus: Sequence[str]) -> bool:
         """Whether each of them was known and saleable when the ERP was last asked, not too long ago."""
         ...
 

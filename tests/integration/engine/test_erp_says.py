@@ -10,9 +10,10 @@ from typing import Any
 from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, SalesOrder
 from kept.processes.assembly import CachedItems, utc_now
 from kept.processes.rechecking import BY, Rechecker
+from kept.store.erp_items import ErpItems
 from kept.store.invariants import breaches
 from tests.integration.engine.world import World
-from tests.servers import fetch, until, value_of
+from tests.servers import execute, fetch, until, value_of
 
 
 @dataclass
@@ -82,12 +83,16 @@ async def test_a_hold_of_the_erps_ends_by_itself_and_a_person_s_does_not(world: 
 
 async def test_while_the_erp_is_down_orders_are_routed_and_all_are_booked_once_it_is_back(world: World) -> None:
     switch = Switch(world.erp)
-    world.change(erp=switch.port(), items=CachedItems(switch))
+    world.change(erp=switch.port(), items=CachedItems(switch, ErpItems(world.database)))
     async with world.shop.relaying():
-        world.shop.begin(world.factory)
+        worker = world.shop.begin(world.factory)
         await world.sell(60)  # every SKU that the next ones have was asked about
         await world.all_complete(60)
         switch.down = True
+        # As after a restart: what the ERP said is known to those who never asked it.
+        world.change(items=CachedItems(switch, ErpItems(world.database)))
+        await worker.stop()
+        world.shop.begin(world.factory)
         await world.sell(20)
         await until(lambda: _routed_or_waiting(world, 20))
         assert (await world.states()).get("routed", 0) >= 10
@@ -108,3 +113,16 @@ async def _routed_or_waiting(world: World, count: int) -> bool:
         world.database, "SELECT count(*) FROM deliveries WHERE last_error LIKE '%left alone%' AND kind = 'order'"
     )
     return waiting == count
+
+
+async def test_what_the_erp_said_is_kept_for_a_day_and_taken_back_with_its_word(world: World) -> None:
+    items = ErpItems(world.database)
+    await items.good(["A", "B", "A"])
+    assert await items.were_good(["A", "B", "B"], timedelta(days=1))
+    assert not await items.were_good(["A", "C"], timedelta(days=1))
+    await execute(world.database, "UPDATE erp_items SET good_at = now() - interval '2 days' WHERE sku = 'A'")
+    assert not await items.were_good(["A"], timedelta(days=1))
+    await items.good(["A"])
+    assert await items.were_good(["A"], timedelta(days=1))
+    await items.not_good(["B"])
+    assert not await items.were_good(["B"], timedelta(days=1))

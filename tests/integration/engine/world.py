@@ -28,6 +28,7 @@ from kept.simulator.payloads import Version, shopify_order
 from kept.steps.ports import LabelPolicy, Ports
 from kept.store.database import Database
 from kept.store.effects import EffectReader
+from kept.store.erp_items import ErpItems
 from kept.store.ids import Ids
 from kept.store.inbox import Arrival, Inbox
 from kept.store.loading import Orders
@@ -166,7 +167,7 @@ async def _ports(
         centres={name: InstantCentre(name, deliver, utc_now).port() for name in CENTRES},
         centre_addresses={name: Address(name, "1 Dock Rd", "", "Newark", "NJ", "07102", "US") for name in CENTRES},
         erp=erp.port(),
-        items=CachedItems(erp),
+        items=CachedItems(erp, ErpItems(database)),
         skus=SkuMaps(database),
         mapped_accounts=frozenset(),
         cancel_on_request=frozenset(),

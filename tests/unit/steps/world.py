@@ -103,7 +103,7 @@ class Items:
     prices: dict[str, int] = field(default_factory=dict)
     lately: bool = False
 
-    def known_lately(self, skus: Sequence[str]) -> bool:
+    async def known_lately(self, skus: Sequence[str]) -> bool:
         return self.lately
 
     async def check_items(self, skus: Sequence[str]) -> Sequence[ItemCheck]:

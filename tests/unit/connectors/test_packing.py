@@ -29,6 +29,8 @@ def test_an_answer_comes_as_it_is_or_as_gzip_where_that_was_accepted() -> None:
         (gzip.compress(PLAIN) * 2, "gzip", "gzip", "cut short, or holds more"),
         (gzip.compress(b" " * 100), "gzip", "gzip", "more than 99 bytes"),
     ],
+    # A packed body bears the second in which it was made, and the names of tests must not.
+    ids=["not accepted", "another", "not accepted either", "no gzip", "cut", "more behind it", "too long"],
 )
 def test_anything_else_is_no_answer(body: bytes, encoding: str, accepted: str, why: str) -> None:
     with pytest.raises(UnexpectedAnswer, match=why):

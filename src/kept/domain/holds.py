@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 
 # Holds of which a person may say "so be it". The other ones end when their cause does: letting go is asking anew.
 ACCEPTABLE = frozenset({"cancel_requested", "total_mismatch", "price_differs", "authorisation_expiring"})
@@ -16,10 +16,37 @@ ENDED_BY_OTHERS = ACCEPTABLE | frozenset(
         "sku_unmapped",
         "sku_missing",
         "no_address",
-        "erp_conflict",
-        "erp_total_differs",
     }
 )
+
+# The codes by which an ERP refuses to book an order, and for which the order is held: somebody puts right what they
+# name, in the ERP or in a mapping. A refusal with any other code is for an engineer, as a dead letter.
+REFUSED_BOOKINGS: Mapping[str, str] = {
+    "reference_conflict": "erp_conflict",  # our reference is there, with another order under it
+    "erp_total_differs": "erp_total_differs",
+    "total_differs": "erp_total_differs",
+    "tax_differs": "erp_total_differs",
+    **{
+        code: code
+        for code in (
+            "ambiguous",
+            "cancelled_there",
+            "country_unknown",
+            "country_unmapped",
+            "credit_hold",
+            "currency_unknown",
+            "currency_unmapped",
+            "customer_unknown",
+            "shipping_sku_missing",
+            "shop_unknown",
+            "sku_unknown",
+            "sku_not_saleable",
+            "tax_unmapped",
+            "unit_unmapped",
+            "warehouse_unmapped",
+        )
+    },
+}
 
 
 def is_accepted(code: str, accepted: Collection[str]) -> bool:

@@ -40,6 +40,7 @@ class Rechecker:
         self._instructions = Instructions(database, clock)
         self._store = PostgresStore(database, orders, clock)
         self._ports = ports
+        self._clock = clock
         self._every_s = every_s
 
     async def run(self) -> None:
@@ -53,7 +54,7 @@ class Rechecker:
 
     async def recheck(self) -> int:
         """One round; how many orders were let go. Raises what the ERP raises: one that is down frees nobody."""
-        held = await self._queries.held_by_the_erp(_AT_ONCE)
+        held = await self._queries.held_by_the_erp(self._clock(), _AT_ONCE)
         orders = await self._orders.by_ids(held)
         freed = 0
         for start in range(0, len(held), _CALLS_AT_ONCE):

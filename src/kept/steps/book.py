@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from kept.domain.events import ErpNotAmended, OrderBooked, OrderHeld
+from kept.domain.holds import REFUSED_BOOKINGS
 from kept.domain.keys import effect_key
 from kept.domain.progress import Order
 from kept.domain.values import changed
@@ -11,8 +12,6 @@ from kept.engine.outcome import Done, Outcome, Wait
 from kept.ports import AmendOrder, BookedOrder, Effect, PermanentFault
 from kept.steps.clearance import clear, sales_order
 from kept.steps.ports import Ports
-
-CONFLICT = "reference_conflict"  # a connector's word for "our reference is there, with another order under it"
 
 
 async def book(order: Order, ports: Ports) -> Outcome:
@@ -25,9 +24,10 @@ async def book(order: Order, ports: Ports) -> Outcome:
     try:
         return await _book_or_amend(order, ports)
     except PermanentFault as fault:
-        if fault.code != CONFLICT:
+        held_for = REFUSED_BOOKINGS.get(fault.code)
+        if held_for is None:
             raise
-        return Done([OrderHeld("erp_conflict", str(fault))])
+        return Done([OrderHeld(held_for, str(fault))])
 
 
 async def _book_or_amend(order: Order, ports: Ports) -> Outcome:

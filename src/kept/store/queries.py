@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 import orjson
@@ -12,6 +13,7 @@ from kept.domain.holds import ENDED_BY_OTHERS
 from kept.domain.lifecycle import TERMINAL, OrderState
 from kept.store.database import Database
 
+_BOOK_AGAIN_AFTER = timedelta(minutes=5)
 _WAITING = [OrderState.HELD.value, OrderState.PENDING.value]
 _ENDED = [state.value for state in OrderState if state in TERMINAL]
 
@@ -110,14 +112,25 @@ class Queries:
             )
         return code or ""
 
-    async def held_by_the_erp(self, limit: int) -> list[int]:
-        """Held orders that nobody but the ERP keeps, the most urgent first."""
+    async def held_by_the_erp(self, now: datetime, limit: int) -> list[int]:
+        """Held orders that nobody but the ERP keeps, the most urgent first.
+
+        One that was held at booking is due five minutes after that, and twice as long with every time, up to a day:
+        often nothing but booking it again shows whether it may be.
+        """
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT o.id FROM orders o CROSS JOIN LATERAL (SELECT data->>'code' AS code FROM ledger l"
+                "SELECT o.id FROM orders o CROSS JOIN LATERAL (SELECT data->>'code' AS code, step, at,"
+                " count(*) FILTER (WHERE step = $2) OVER (ORDER BY seq) AS refusals FROM ledger l"
                 " WHERE l.order_id = o.id AND l.type = 'OrderHeld' ORDER BY seq DESC LIMIT 1) h"
-                " WHERE o.state = 'held' AND h.code <> ALL($1::text[]) ORDER BY o.ship_by, o.id LIMIT $2",
+                " WHERE o.state = 'held' AND h.code <> ALL($1::text[])"
+                " AND (h.step <> $2"
+                " OR h.at < $3::timestamptz - least($4::interval * 2 ^ (h.refusals - 1), interval '1 day'))"
+                " ORDER BY o.ship_by, o.id LIMIT $5",
                 sorted(ENDED_BY_OTHERS),
+                "book",
+                now,
+                _BOOK_AGAIN_AFTER,
                 limit,
             )
         return [row["id"] for row in rows]

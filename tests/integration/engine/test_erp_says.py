@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
-from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, SalesOrder
+from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, PermanentFault, SalesOrder
 from kept.processes.assembly import CachedItems, utc_now
 from kept.processes.rechecking import BY, Rechecker
 from kept.store.erp_items import ErpItems
@@ -32,6 +32,7 @@ class Switch:
 
     erp: Any
     down: bool = False
+    refuses: str = ""  # the code by which it refuses to book
     booked: list[str] = field(default_factory=list)
     honours_key: bool = True
     write_horizon: timedelta = timedelta(0)
@@ -50,6 +51,8 @@ class Switch:
 
     async def book(self, order: SalesOrder, key: str) -> BookedOrder:
         self._guard()
+        if self.refuses:
+            raise PermanentFault(f"no account for the tax of {order.reference}", code=self.refuses)
         self.booked.append(order.reference)
         booked: BookedOrder = await self.erp.book(order, key)
         return booked
@@ -101,6 +104,40 @@ async def test_while_the_erp_is_down_orders_are_routed_and_all_are_booked_once_i
     assert len(switch.booked) == len(set(switch.booked)) == 80
     assert await value_of(world.database, "SELECT count(*) FROM dead_letters") == 0
     assert await breaches(world.database) == {}
+
+
+async def test_what_the_erp_refuses_to_book_is_held_and_booked_once_what_it_named_is_put_right(world: World) -> None:
+    switch = Switch(world.erp, refuses="tax_unmapped")
+    world.change(erp=switch.port())
+    rechecker = Rechecker(world.database, world.shop.orders, world.ports, utc_now)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.sell(2)
+        await until(lambda: _all(world, "held", 2))
+        reserved = await value_of(world.database, "SELECT sum(reserved) FROM stock")
+        assert await rechecker.recheck() == 0, "it has only just said no"
+        await _let_pass(world, minutes=6)
+        assert await rechecker.recheck() == 2
+        await until(lambda: _held_times(world, 4))
+        await until(lambda: _all(world, "held", 2))
+        await _let_pass(world, minutes=6)
+        assert await rechecker.recheck() == 0, "it said no twice: it is asked again after ten minutes"
+        assert await value_of(world.database, "SELECT sum(reserved) FROM stock") == reserved
+        switch.refuses = ""
+        await _let_pass(world, minutes=5)
+        assert await rechecker.recheck() == 2
+        await world.all_complete(2)
+    assert len(switch.booked) == 2
+    assert await value_of(world.database, "SELECT count(*) FROM dead_letters") == 0
+    assert await breaches(world.database) == {}
+
+
+async def _let_pass(world: World, *, minutes: int) -> None:
+    await execute(world.database, f"UPDATE ledger SET at = at - interval '{minutes} minutes'")
+
+
+async def _held_times(world: World, count: int) -> bool:
+    return await value_of(world.database, "SELECT count(*) FROM ledger WHERE type = 'OrderHeld'") == count
 
 
 async def _all(world: World, state: str, count: int) -> bool:

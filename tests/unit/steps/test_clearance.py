@@ -153,13 +153,35 @@ async def test_an_order_that_was_routed_unchecked_is_held_with_its_stock_if_the_
     assert world.book.keys == [f"{REFERENCE}:book:1"]
 
 
-async def test_our_reference_with_another_order_under_it_is_a_hold(monkeypatch: pytest.MonkeyPatch) -> None:
+def refusing(code: str) -> Any:
+    async def refuse(self: Any, order: SalesOrder, key: str) -> Any:
+        raise PermanentFault(f"{order.reference} is not booked", code=code)
+
+    return refuse
+
+
+@pytest.mark.parametrize(
+    ("code", "held_for"),
+    [
+        ("reference_conflict", "erp_conflict"),
+        ("total_differs", "erp_total_differs"),
+        ("tax_differs", "erp_total_differs"),
+        ("tax_unmapped", "tax_unmapped"),
+        ("customer_unknown", "customer_unknown"),
+    ],
+)
+async def test_a_booking_that_the_erp_refuses_for_what_people_put_right_is_a_hold(
+    code: str, held_for: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
     world = World()
-
-    async def conflict(order: SalesOrder, key: str) -> Any:
-        raise PermanentFault(f"{order.reference} exists with other content", code="reference_conflict")
-
-    monkeypatch.setattr(type(world.erp), "book", lambda self, order, key: conflict(order, key))
+    monkeypatch.setattr(type(world.erp), "book", refusing(code))
     outcome = await book(order_after(ev.OrderValidated("C"), routed(EAST_ALL)), world.ports())
     assert isinstance(outcome, Done)
-    assert outcome.events == [ev.OrderHeld("erp_conflict", f"{REFERENCE} exists with other content")]
+    assert outcome.events == [ev.OrderHeld(held_for, f"{REFERENCE} is not booked")]
+
+
+async def test_a_refusal_that_nobody_knows_is_for_an_engineer(monkeypatch: pytest.MonkeyPatch) -> None:
+    world = World()
+    monkeypatch.setattr(type(world.erp), "book", refusing("http_418"))
+    with pytest.raises(PermanentFault, match="is not booked"):
+        await book(order_after(ev.OrderValidated("C"), routed(EAST_ALL)), world.ports())

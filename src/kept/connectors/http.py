@@ -32,6 +32,7 @@ from kept.connectors.packing import unpacked
 from kept.connectors.refusals import WHO_ARE_YOU, phrase, refusal, says_it_is_broken
 from kept.connectors.traffic import Rates, Shared, Traffic
 from kept.domain.keys import traceparent
+from kept.engine.places import Places
 from kept.engine.quotas import Quotas
 from kept.observe.correlation import Call, correlation_id, new_correlation_id, record_call
 from kept.ports import (
@@ -178,7 +179,7 @@ class HttpTarget:
         self._now = now
         self._transport = transport
         self._client: httpx2.AsyncClient | None = None
-        self._places = asyncio.Semaphore(requests_at_once)
+        self._places = Places(requests_at_once)
 
     async def call(self, request: Request, expected: Callable[[Any], T]) -> T:
         """The answer to a request. `expected` makes it of the JSON of a 2xx, and raises UnexpectedAnswer,
@@ -212,7 +213,7 @@ class HttpTarget:
             try:
                 await self._ask_as_ourselves(request, reply)
             finally:
-                self._places.release()
+                self._places.leave()
                 if reply.status is not None:
                     await self.traffic.answered(request.operation, reply.status, reply.headers, self._now())
             answer = read(reply)
@@ -236,12 +237,11 @@ class HttpTarget:
 
     async def _take_place(self) -> None:
         """A place in the bulkhead. Waiting for one ends with the timeout: nothing was asked by then."""
-        if not self._places.locked():
-            await self._places.acquire()  # free: no wait, and so no timer
-            return
+        if self._places.taken_at_once():
+            return  # no wait, and so no timer
         try:
             async with asyncio.timeout(self._timeout_s):
-                await self._places.acquire()
+                await self._places.take()
         except TimeoutError as exc:
             raise CircuitOpen(
                 f"{self.name} has {self._requests_at_once} calls open and none ended in {self._timeout_s:g} s",

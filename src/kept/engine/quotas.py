@@ -11,6 +11,7 @@ Without Redis each process goes on with a share of the rate, never without a lim
 from __future__ import annotations
 
 import asyncio
+import math
 import time
 from collections.abc import Callable, Sequence
 from contextvars import ContextVar
@@ -26,6 +27,8 @@ log = structlog.get_logger("kept.engine")
 
 # The class of what is being done: a delivery's own, or what a background chore says of itself.
 urgency: ContextVar[Urgency] = ContextVar("urgency", default=Urgency.SOON)
+# Its deadline, in seconds since the epoch; chores have none.
+due_by: ContextVar[float] = ContextVar("due_by", default=math.inf)
 
 # The longest that anybody is sent away for: what was planned may be over, or a person has made room.
 WAIT_MAX_S = 300.0

@@ -17,7 +17,7 @@ from kept.engine.delivery import Loaded, Ring, Rung, Settling
 from kept.engine.effects import ClaimLost, DeliveryEffects, StillUncertain
 from kept.engine.interfaces import Bell, Store, StoreUnavailable
 from kept.engine.outcome import Outcome, Reject, Retry, Wait
-from kept.engine.quotas import urgency
+from kept.engine.quotas import due_by, urgency
 from kept.engine.settle import settle
 from kept.engine.step import Each, Step
 from kept.ports import AccessRefused, BadMessage, NotAsked, PermanentFault, TemporaryFault, UnknownResult
@@ -65,6 +65,7 @@ async def attempt(
     """Run a step written for one subject. None when another worker owns the delivery."""
     assert isinstance(step.run, Each)
     urgency.set(Urgency(loaded.delivery.urgency))
+    due_by.set(loaded.delivery.deadline.timestamp())
     try:
         outcome = await step.run.one(loaded.subject, ports(effects))
     except ClaimLost:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from kept.engine.places import Places
 from kept.ports import BookedOrder, CircuitOpen, Erp, ItemCheck, PermanentFault, SalesOrder
 from kept.processes.assembly import CachedItems, utc_now
 from kept.processes.rechecking import BY, Rechecker
@@ -34,6 +36,8 @@ class Switch:
     down: bool = False
     refuses: str = ""  # the code by which it refuses to book
     booked: list[str] = field(default_factory=list)
+    takes_s: float = 0.0  # of one booking; it books one at a time
+    place: Places = field(default_factory=lambda: Places(1))
     honours_key: bool = True
     write_horizon: timedelta = timedelta(0)
 
@@ -53,7 +57,10 @@ class Switch:
         self._guard()
         if self.refuses:
             raise PermanentFault(f"no account for the tax of {order.reference}", code=self.refuses)
+        await self.place.take()
         self.booked.append(order.reference)
+        await asyncio.sleep(self.takes_s)
+        self.place.leave()
         booked: BookedOrder = await self.erp.book(order, key)
         return booked
 
@@ -104,6 +111,32 @@ async def test_while_the_erp_is_down_orders_are_routed_and_all_are_booked_once_i
     assert len(switch.booked) == len(set(switch.booked)) == 80
     assert await value_of(world.database, "SELECT count(*) FROM dead_letters") == 0
     assert await breaches(world.database) == {}
+
+
+async def test_when_the_erp_is_back_what_is_most_urgent_is_booked_first(world: World) -> None:
+    switch = Switch(world.erp, down=True, takes_s=0.03)
+    world.change(erp=replace(switch.port(), items=world.erp, customers=world.erp), items=world.erp)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.sell(90)
+        await until(lambda: _all(world, "routed", 90))
+        await execute(
+            world.database,
+            "UPDATE deliveries d SET urgency = k.rank, deadline = now() + k.rank * interval '12 hours'"
+            " FROM (SELECT id, row_number() OVER (ORDER BY id) % 3 AS rank FROM deliveries) k WHERE k.id = d.id",
+        )
+        rows = await fetch(
+            world.database, "SELECT reference, urgency FROM orders o JOIN deliveries d ON d.order_id = o.id"
+        )
+        await asyncio.sleep(0.5)  # what was on its way as something else is back
+        switch.down = False
+        await world.all_complete(90)
+    urgency = {row["reference"]: row["urgency"] for row in rows}
+    order = [urgency[reference] for reference in switch.booked]
+    assert sorted(order) == [0] * 30 + [1] * 30 + [2] * 30
+    # The first few were due a moment earlier. Without an order it would be half of all pairs.
+    out_of_turn = sum(later < sooner for n, sooner in enumerate(order) for later in order[n + 1 :])
+    assert out_of_turn < 540, f"{out_of_turn} of 2,700 pairs were booked the wrong way round: {order}"
 
 
 async def test_what_the_erp_refuses_to_book_is_held_and_booked_once_what_it_named_is_put_right(world: World) -> None:

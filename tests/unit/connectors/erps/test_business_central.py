@@ -14,6 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from kept.connectors import erp_amounts
 from kept.connectors.erps.business_central import access, build, codes, mapping
 from kept.connectors.erps.business_central.options import Options, options_of
 from kept.connectors.http import HttpTarget, HttpTargets, Refused, Request
@@ -88,18 +89,18 @@ async def test_the_settings_that_the_guide_shows_open_an_erp(monkeypatch: pytest
     ("minor", "currency", "units"), [(4850, "EUR", "48.50"), (500, "JPY", "500"), (5, "KWD", "0.005")]
 )
 def test_money_has_the_decimals_of_its_currency_both_ways(minor: int, currency: str, units: str) -> None:
-    assert mapping.units(minor, currency) == Decimal(units)
-    assert mapping.minor(Decimal(units), currency) == minor
+    assert erp_amounts.units(minor, currency) == Decimal(units)
+    assert erp_amounts.minor(Decimal(units), currency) == minor
 
 
 def test_the_largest_amount_goes_through_a_double_unchanged() -> None:
-    largest = mapping.units(10**15 - 1, "EUR")
+    largest = erp_amounts.units(10**15 - 1, "EUR")
     assert orjson.dumps(float(largest)) == b"9999999999999.99"
 
 
 def test_an_amount_that_its_currency_can_not_have_is_a_fault() -> None:
     with pytest.raises(PermanentFault, match="more than the 2 decimals of EUR"):
-        mapping.minor(Decimal("1.005"), "EUR")
+        erp_amounts.minor(Decimal("1.005"), "EUR")
 
 
 @pytest.mark.parametrize(
@@ -107,11 +108,11 @@ def test_an_amount_that_its_currency_can_not_have_is_a_fault() -> None:
     [(1000, 190, "STANDARD"), (1000, 70, "REDUCED"), (1000, 0, "ZERO"), (1003, 190, "STANDARD"), (1000, 120, None)],
 )
 def test_the_tax_code_is_the_one_whose_percentage_gives_the_tax(net: int, tax: int, code: str | None) -> None:
-    assert mapping.tax_code_of(net, tax, BY_CODE) == code
+    assert erp_amounts.tax_code_of(net, tax, BY_CODE.tax_codes) == code
 
 
 def test_of_two_codes_that_are_near_the_nearer_is_taken() -> None:
-    assert mapping.tax_code_of(10, 1, BY_CODE) == "REDUCED"
+    assert erp_amounts.tax_code_of(10, 1, BY_CODE.tax_codes) == "REDUCED"
 
 
 # ------------------------------------------------------------------ lines
@@ -171,8 +172,8 @@ def test_tax_on_an_account_comes_to_the_channels_sums_whatever_they_are(
     tax = shipping_tax + sum(line.tax_minor for line in sold)
     wanted = mapping.wanted_lines(asked, ON_ACCOUNT)
     sums = {sequence: _cents(line.unit_price * line.quantity - line.discount) for sequence, line in wanted.items()}
-    assert sum(sums.values()) == mapping.units(paid if tax_included else paid + tax, "EUR")
-    assert sum(value for sequence, value in sums.items() if mapping.is_tax(sequence)) == mapping.units(tax, "EUR")
+    assert sum(sums.values()) == erp_amounts.units(paid if tax_included else paid + tax, "EUR")
+    assert sum(value for sequence, value in sums.items() if mapping.is_tax(sequence)) == erp_amounts.units(tax, "EUR")
 
 
 def test_a_tax_that_no_price_of_five_decimals_gives_is_a_fault() -> None:

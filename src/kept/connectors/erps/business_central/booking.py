@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
+from kept.connectors import erp_amounts
 from kept.connectors.erps.business_central import mapping
 from kept.connectors.erps.business_central.client import Company
 from kept.connectors.erps.business_central.mapping import Wanted
@@ -136,7 +137,7 @@ class CentralBooking:
                 code="ambiguous",
             )
         currency = invoices[0].currency_code
-        total = sum(mapping.minor(invoice.total_amount_including_tax, currency) for invoice in invoices)
+        total = sum(erp_amounts.minor(invoice.total_amount_including_tax, currency) for invoice in invoices)
         return BookedOrder(numbers[0], total, currency)
 
 

@@ -6,11 +6,11 @@ import asyncio
 from collections.abc import Mapping
 from functools import partial
 from typing import Any, TypeVar
-from weakref import WeakValueDictionary
 
 import msgspec
 
 from kept.connectors.answers import given
+from kept.connectors.erp_amounts import Writers
 from kept.connectors.erps.business_central import mapping
 from kept.connectors.erps.business_central.codes import NOT_POSTED
 from kept.connectors.erps.business_central.options import Options
@@ -36,14 +36,11 @@ class Company:
         self.options = options
         self._root = f"/companies({options.company})"
         self._location_id = ""
-        self._writers: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+        self._writers = Writers()
 
     def alone(self, reference: str) -> asyncio.Lock:
         """The lock of this process on a reference: one writer at a time."""
-        lock = self._writers.get(reference)
-        if lock is None:
-            lock = self._writers[reference] = asyncio.Lock()
-        return lock
+        return self._writers.alone(reference)
 
     # -------------------------------------------------------------- reading
 

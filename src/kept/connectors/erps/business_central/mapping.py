@@ -5,16 +5,24 @@ Our line n is their line (`sequence`) n x 10,000, with the tax of it, where that
 
 from __future__ import annotations
 
-import hashlib
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from decimal import ROUND_HALF_UP, Decimal
+from decimal import Decimal
 from typing import Any
 
+from kept.connectors import erp_amounts
+from kept.connectors.erp_amounts import (
+    buyer_digest,
+    minor,
+    net_of,
+    net_of_shipping,
+    price_of_each,
+    tax_code_of,
+    units,
+)
 from kept.connectors.erps.business_central.options import Options
 from kept.connectors.erps.business_central.schemas import Line, Order
-from kept.domain.money import MoneyError, exponent, to_minor
 from kept.domain.order import Address
 from kept.ports import PermanentFault, SalesOrder, SalesOrderLine
 
@@ -81,68 +89,20 @@ class Wanted:
         )
 
 
-# ------------------------------------------------------------------ money
-
-
-def units(minor: int, currency: str) -> Decimal:
-    """48.50 of 4850 US cents, exactly."""
-    return Decimal(minor).scaleb(-exponent(currency))
-
-
-def minor(amount: Decimal, currency: str) -> int:
-    """4850 of 48.50. Raises PermanentFault for an amount that its currency can't have."""
-    try:
-        return to_minor(f"{amount:f}", currency)
-    except MoneyError as exc:
-        raise PermanentFault(f"Business Central has an amount that is none: {exc}", code="amount") from exc
-
-
 # ------------------------------------------------------------------ taxes
-
-
-def tax_code_of(net_minor: int, tax_minor: int, options: Options) -> str | None:
-    """The code whose percentage gives this tax; None if none does.
-
-    One minor unit off is near enough here, since channels round by piece or by line: what counts is the order's total.
-    """
-    best: tuple[Decimal, str] | None = None
-    for percent, code in options.tax_codes:
-        off = abs((Decimal(net_minor) * percent / 100).quantize(Decimal(1), ROUND_HALF_UP) - tax_minor)
-        if off <= 1 and (best is None or off < best[0]):
-            best = (off, code)
-    return best[1] if best else None
 
 
 def unmapped_taxes(order: SalesOrder, options: Options) -> list[str]:
     """What of an order has a tax that no code gives, for people."""
-    if options.tax_account:
-        return []
-    found = [
-        f"line {line.line_no}: {line.tax_minor} of {_net(order, line)} {order.currency} (minor units)"
-        for line in order.lines
-        if tax_code_of(_net(order, line), line.tax_minor, options) is None
-    ]
-    net = order.shipping_minor - (order.shipping_tax_minor if order.tax_included else 0)
-    if order.shipping_minor and tax_code_of(net, order.shipping_tax_minor, options) is None:
-        found.append(f"shipping: {order.shipping_tax_minor} of {net} {order.currency} (minor units)")
-    return found
-
-
-def _net(order: SalesOrder, line: SalesOrderLine) -> int:
-    paid = line.quantity * line.unit_price_minor - line.discount_minor
-    return paid - line.tax_minor if order.tax_included else paid
+    return [] if options.tax_account else erp_amounts.unmapped_taxes(order, options.tax_codes)
 
 
 # ------------------------------------------------------------------ orders
 
 
 def customer_number(account: str, email: str) -> str:
-    """The customer's "No.": the same buyer at the same account is one customer; the key of their table is unique.
-
-    Buyers without an e-mail address share one customer per account; the address is with each order.
-    """
-    digest = hashlib.sha256(f"{account}|{email.strip().lower()}".encode()).hexdigest()
-    return "K" + digest[:_CUSTOMER_DIGITS].upper()
+    """The customer's "No.", which the key of their table keeps unique."""
+    return "K" + buyer_digest(account, email)[:_CUSTOMER_DIGITS].upper()
 
 
 def customer_json(number: str, email: str, address: Address) -> dict[str, Any]:
@@ -251,10 +211,10 @@ def _goods(order: SalesOrder, line: SalesOrderLine, options: Options) -> list[Wa
     sequence, currency = line.line_no * STEP, order.currency
     price, code = units(line.unit_price_minor, currency), options.no_tax_code
     if not options.tax_account:
-        code = tax_code_of(_net(order, line), line.tax_minor, options) or ""
+        code = tax_code_of(net_of(order, line), line.tax_minor, options.tax_codes) or ""
     elif order.tax_included and line.tax_minor:
         whole = line.quantity * line.unit_price_minor - line.tax_minor
-        price = _each(whole, line.quantity, order)
+        price = price_of_each(whole, line.quantity, currency, _UNIT_PRICE_DIGITS)
     discount = units(line.discount_minor, currency)
     goods = Wanted(sequence, "Item", line.sku, line.quantity, price, discount, options.unit, code)
     return [goods, *_tax(order, sequence, line.quantity, line.tax_minor, f"Tax on line {line.line_no}", options)]
@@ -262,11 +222,11 @@ def _goods(order: SalesOrder, line: SalesOrderLine, options: Options) -> list[Wa
 
 def _shipping(order: SalesOrder, options: Options) -> list[Wanted]:
     charged, code = order.shipping_minor, options.no_tax_code
-    net = charged - (order.shipping_tax_minor if order.tax_included else 0)
+    net = net_of_shipping(order)
     if options.tax_account:
         charged = net
     else:
-        code = tax_code_of(net, order.shipping_tax_minor, options) or ""
+        code = tax_code_of(net, order.shipping_tax_minor, options.tax_codes) or ""
     price = units(charged, order.currency)
     line = Wanted(
         SHIPPING_SEQUENCE, "Account", options.shipping_account, 1, price, tax_code=code, description="Shipping"
@@ -278,20 +238,9 @@ def _tax(order: SalesOrder, sequence: int, quantity: int, tax_minor: int, text: 
     """The channel's tax as a line, in as many pieces as what it is of, so that both are invoiced together."""
     if not options.tax_account or not tax_minor:
         return []
-    price = _each(tax_minor, quantity, order)
+    price = price_of_each(tax_minor, quantity, order.currency, _UNIT_PRICE_DIGITS)
     code = options.no_tax_code
     return [Wanted(sequence + 1, "Account", options.tax_account, quantity, price, tax_code=code, description=text)]
-
-
-def _each(whole_minor: int, quantity: int, order: SalesOrder) -> Decimal:
-    """A price of one that gives the whole when multiplied and rounded. Raises PermanentFault if there is none."""
-    whole = units(whole_minor, order.currency)
-    each = (whole / quantity).quantize(_UNIT_PRICE_DIGITS, ROUND_HALF_UP)
-    if (each * quantity).quantize(units(1, order.currency), ROUND_HALF_UP) != whole:
-        raise PermanentFault(
-            f"{whole} {order.currency} can't be stated as {quantity} pieces at a price of five decimals", code="amount"
-        )
-    return each
 
 
 # ------------------------------------------------------------------ what is there, compared
@@ -350,16 +299,7 @@ def line_no_of(sequence: int) -> int:
 
 def untied(order: Order, asked: SalesOrder) -> str:
     """How the order's total or tax differ from the channel's; "" if they don't."""
-    asked_tax = sum(line.tax_minor for line in asked.lines) + asked.shipping_tax_minor
-    pairs: Sequence[tuple[str, int, int]] = (
-        ("total", total_minor(order), asked.total_minor),
-        ("tax", tax_minor(order), asked_tax),
-    )
-    return "; ".join(
-        f"{what} {theirs}, the channel's is {ours}, {theirs - ours:+d} {asked.currency} (minor units)"
-        for what, theirs, ours in pairs
-        if theirs != ours
-    )
+    return erp_amounts.untied(asked, total_minor(order), tax_minor(order))
 
 
 def quoted(text: str) -> str:

@@ -5,8 +5,8 @@ from __future__ import annotations
 import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
-from decimal import Decimal, InvalidOperation
 
+from kept.connectors.erp_amounts import TaxCodes, tax_codes_of
 from kept.settings import SettingsError
 
 _REQUIRED = ("company", "client_id", "currency", "unit", "shipping_account")
@@ -29,7 +29,7 @@ class Options:
     shipping_account: str  # number of the G/L account that shipping is booked to
     tax_account: str = ""
     no_tax_code: str = ""
-    tax_codes: tuple[tuple[Decimal, str], ...] = ()
+    tax_codes: TaxCodes = ()
     location: str = ""  # code of the location that lines are booked from; empty: as Business Central chooses
     customer: str = ""  # number of the one customer that all orders are booked to; empty: one for each buyer
 
@@ -63,7 +63,7 @@ def options_of(setting: str, given: Mapping[str, str]) -> Options:
         shipping_account=given["shipping_account"].upper(),
         tax_account=given.get("tax_account", "").upper(),
         no_tax_code=given.get("no_tax_code", "").upper(),
-        tax_codes=_tax_codes(f"{setting}.tax_codes", given.get("tax_codes", "")),
+        tax_codes=_in_capitals(tax_codes_of(f"{setting}.tax_codes", given.get("tax_codes", ""))),
         location=given.get("location", "").upper(),
         customer=given.get("customer", "").upper(),
     )
@@ -77,16 +77,5 @@ def _token_url(setting: str, given: Mapping[str, str]) -> str:
     return f"{_LOGIN}/{given['tenant']}/oauth2/v2.0/token"
 
 
-def _tax_codes(setting: str, text: str) -> tuple[tuple[Decimal, str], ...]:
-    """ "19=STANDARD, 7=REDUCED, 0=ZERO" as pairs."""
-    pairs = []
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        percent, _, code = (piece.strip() for piece in part.partition("="))
-        try:
-            rate = Decimal(percent)
-        except InvalidOperation:
-            rate = Decimal(-1)
-        if not code or not rate.is_finite() or not 0 <= rate <= 100:
-            raise SettingsError(f"{setting}: {part!r} is not written PERCENT=CODE, 19=STANDARD")
-        pairs.append((rate, code.upper()))
-    return tuple(pairs)
+def _in_capitals(codes: TaxCodes) -> TaxCodes:
+    return tuple((percent, code.upper()) for percent, code in codes)

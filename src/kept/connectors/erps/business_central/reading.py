@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from decimal import Decimal
 
+from kept.connectors import erp_amounts
 from kept.connectors.erps.business_central import mapping
 from kept.connectors.erps.business_central.client import Company
 from kept.connectors.erps.business_central.codes import TAKEN_BACK, status_of
@@ -61,7 +62,7 @@ def posted(reference: str, invoices: Sequence[Invoice]) -> ErpOrder:
         ErpOrderStatus.CLOSED,
         currency,
         invoiced,
-        mapping.minor(own + computed, currency),
+        erp_amounts.minor(own + computed, currency),
         tuple(_line(line, line.quantity, list(lines.values()), currency) for line in goods),
         invoiced,
         refunded,
@@ -82,8 +83,8 @@ def _line(
         line.line_object_number,
         int(line.quantity),
         int(shipped),
-        mapping.minor(line.net_amount, currency),
-        mapping.minor(line.net_tax_amount + own, currency),
+        erp_amounts.minor(line.net_amount, currency),
+        erp_amounts.minor(line.net_tax_amount + own, currency),
     )
 
 
@@ -99,6 +100,6 @@ def _added(one: InvoiceLine, other: InvoiceLine) -> InvoiceLine:
 
 def _sums(invoices: Sequence[Invoice], currency: str) -> tuple[int, int]:
     """What was invoiced, and what of it was taken back by cancelling an invoice."""
-    invoiced = sum(mapping.minor(invoice.total_amount_including_tax, currency) for invoice in invoices)
+    invoiced = sum(erp_amounts.minor(invoice.total_amount_including_tax, currency) for invoice in invoices)
     back = [invoice for invoice in invoices if invoice.status in TAKEN_BACK]
-    return invoiced, sum(mapping.minor(invoice.total_amount_including_tax, currency) for invoice in back)
+    return invoiced, sum(erp_amounts.minor(invoice.total_amount_including_tax, currency) for invoice in back)

@@ -8,11 +8,11 @@ shipment's from then on, `<order's reference>-<n>`, and that is how a shipment i
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
+from kept.connectors.erp_amounts import pieces_of
 from kept.connectors.erps.business_central import mapping
 from kept.connectors.erps.business_central.booking import CentralBooking
 from kept.connectors.erps.business_central.client import Company
@@ -93,20 +93,11 @@ class CentralShipments:
         return order
 
 
-def _pieces(posting: ShipmentPosting) -> Counter[int]:
-    """Pieces by our line."""
-    pieces: Counter[int] = Counter()
-    for package in posting.packages:
-        for line in package.lines:
-            pieces[line.line_no] += line.quantity
-    return pieces
-
-
 def _going(order: Order, posting: ShipmentPosting) -> dict[int, int]:
     """Pieces by their line: the goods, the tax that is of them, and the shipping with the first parcel."""
     there = mapping.lines_by_sequence(order)
     going: dict[int, int] = {}
-    for line_no, pieces in _pieces(posting).items():
+    for line_no, pieces in pieces_of(posting).items():
         sequence = line_no * STEP
         line = there.get(sequence)
         left = _left(line)
@@ -140,7 +131,7 @@ def _checked(shipment: Shipment, posting: ShipmentPosting) -> PostedShipment:
         for line in shipment.sales_shipment_lines
         if mapping.line_no_of(line.sequence) and line.quantity
     }
-    asked = dict(_pieces(posting))
+    asked = dict(pieces_of(posting))
     if posted != asked:
         raise PermanentFault(
             f"shipment {shipment.number} ({posting.reference}) has pieces by line {posted}, shipped were {asked}: "

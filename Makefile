@@ -13,10 +13,10 @@ LOCK := $(LOCK_ALONE) pyproject.toml
 
 .DEFAULT_GOAL := help
 .NOTPARALLEL:
-.PHONY: help setup run demo test check fmt bench chaos lock clean
+.PHONY: help setup run demo test check fmt bench chaos test-odoo lock clean
 
 help: ## list these targets
-	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "make %-7s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "make %-9s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
 setup: .venv/.stamp-dev ## install everything that development needs into .venv
 
@@ -45,6 +45,9 @@ bench: .venv/.stamp-bench ## measure throughput and latency
 
 chaos: .venv/.stamp-dev ## run the full fault campaign
 	@$(BIN)/pytest -m full tests/chaos
+
+test-odoo: .venv/.stamp-dev ## the ERPs' suite over a real Odoo (docs/guides/odoo.md)
+	@$(BIN)/pytest -m odoo tests/erps
 
 lock: .venv/.stamp-dev ## renew requirements/*.txt from pyproject.toml
 	@$(LOCK) --group build -o requirements/run.txt

@@ -39,6 +39,7 @@ from tests.conformance import amazon, walmart
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
 from tests.erps import business_central_standin as central
+from tests.erps import odoo_standin as odoo
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 KEY = "K7Q2F-000000123:step:1"
@@ -70,6 +71,7 @@ PART_CANCEL = ChannelCancel(REFERENCE, "5001", CancelReason.BUYER, LINE_IDS, {2:
 CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2: "12"})
 TIMEOUT_S = 5.0
 CENTRAL_POSTING = replace(POSTING, packages=(replace(PACKAGE, lines=PACKAGE.lines[:1]),))  # ORDER has one line
+ODOO_ORDER = replace(ORDER, customer_id="1")
 AT_ONCE = 3
 # ORDER as Business Central has it, tax on an account: lines n x 10,000, their tax behind them, shipping at the end.
 CENTRAL_BOOKED = central.order_json(
@@ -301,6 +303,36 @@ def company(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "",
     return build
 
 
+def database(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
+    """A bench for an operation of Odoo, where ORDER is booked unless `kind` is "bookings". `hits` is the end of the
+    paths that troubles may befall."""
+
+    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+        vendor = odoo.Odoo()
+        if kind != "bookings":
+            vendor.add_order(REFERENCE, "S1", 2, 10.0, tax=1.0, shipping=5.0)
+        wire = Wire(vendor.transport(), lambda request: request.url.path.endswith(hits))
+        targets = HttpTargets(transport=wire, clock=clock, shared=NO_LIMITS)
+        settings = ErpSettings(
+            "odoo",
+            odoo.BASE_URL,
+            secret(folder, "erp"),
+            timeout_s,
+            AT_ONCE,
+            options={
+                "database": odoo.DATABASE,
+                "pricelists": "EUR=2",
+                "shipping_sku": "SHIPPING",
+                "discount_sku": "DISCOUNT",
+                "tax_sku": "TAX",
+            },
+        )
+        perform, find = of(build_erp("main", settings, targets))
+        return bench(wire, targets, perform, find, vendor, kind, key_travels=False)  # the last call looks what is there
+
+    return build
+
+
 def told_acknowledgement(channel: Channel) -> tuple[Perform, Perform]:
     port: AcknowledgeOrder | None = channel.acknowledge
     assert port is not None
@@ -412,6 +444,32 @@ WRITES: dict[str, Builder] = {
         "customers_made",
         "/customers",
     ),
+    "odoo.book": database(
+        lambda erp: (lambda: erp.booking.book(ODOO_ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)),
+        "bookings",
+        "/action_confirm",
+    ),
+    "odoo.post_shipment": database(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(CENTRAL_POSTING, KEY),
+            lambda: erp.shipments.find_shipment(CENTRAL_POSTING),
+        ),
+        "shipments",
+        "/button_validate",
+    ),
+    "odoo.amend": database(
+        lambda erp: (lambda: _there(erp.amendment).amend(replace(ODOO_ORDER, version=2), KEY), None),
+        "amendments",
+        "/sale.order/write",
+    ),
+    "odoo.withdraw": database(
+        lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals", "/action_cancel"
+    ),
+    "odoo.resolve_customer": database(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers",
+        "/res.partner/load",
+    ),
     "centre.request": centre(
         lambda centre: (
             lambda: centre.requests.request(REQUEST, KEY),
@@ -445,6 +503,12 @@ READS: dict[str, Builder] = {
     "business_central.credit_hold": company(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
     "business_central.object_to": company(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "business_central.read_orders": company(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "odoo.check_items": database(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "odoo.find_order": database(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "odoo.find_shipment": database(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
+    "odoo.object_to": database(lambda erp: (lambda: _there(erp.check).object_to(ODOO_ORDER), None)),
+    "odoo.warehouse_stock": database(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("WH"), None)),
+    "odoo.read_orders": database(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),

@@ -32,6 +32,9 @@ _NOT_FINDABLE = {
     "business_central.amend",
     "business_central.withdraw",
     "business_central.resolve_customer",
+    "odoo.amend",
+    "odoo.withdraw",
+    "odoo.resolve_customer",
     "centre.intercept",
     "inhouse.cancel_pieces",
     "inhouse.push_stock",
@@ -123,7 +126,7 @@ async def fault_after(bench: Bench, trouble: Trouble) -> Fault:
 
 def test_every_registered_type_is_in_this_suite() -> None:
     assert set(CHANNELS) == {name.partition(".")[2] for name in WRITES if name.startswith("channel.")}
-    assert set(ERPS) == {"rest", "business_central", "tryton"}
+    assert set(ERPS) == {"rest", "business_central", "odoo", "tryton"}
     assert set(CENTRES) == {"rest"}
 
 

@@ -113,6 +113,11 @@ def posting(bench: ErpBench, reference: str, *pieces: int, part: int = 1) -> Shi
 class ErpSuite:
     """The tests. References are each test's own, so that one ERP serves all of them."""
 
+    prefix = "KTEST"
+
+    def reference(self, number: int) -> str:
+        return f"{self.prefix}-{number:09d}"
+
     async def booked(self, bench: ErpBench, reference: str) -> tuple[SalesOrder, BookedOrder]:
         customer = await bench.erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS)
         asked = order(bench, reference, customer)
@@ -137,32 +142,32 @@ class ErpSuite:
         assert await resolve("shop", "another@example.com", ADDRESS) not in made
 
     async def test_an_order_is_booked_with_its_lines_currency_and_total_to_the_cent(self, bench: ErpBench) -> None:
-        asked, booked = await self.booked(bench, "KTEST-000000001")
+        asked, booked = await self.booked(bench, self.reference(1))
         assert (booked.total_minor, booked.currency) == (asked.total_minor, asked.currency)
         assert await bench.erp.booking.find_order(asked.reference) == booked
         assert await bench.sales(asked.reference) == 1
         assert await bench.pieces(asked.reference) == {bench.skus[0]: 2, bench.skus[1]: 1}
 
     async def test_an_order_that_is_not_there_is_not_found(self, bench: ErpBench) -> None:
-        assert await bench.erp.booking.find_order("KTEST-999999999") is None
+        assert await bench.erp.booking.find_order(self.reference(999999999)) is None
 
     async def test_booking_again_with_the_same_content_finds_the_order(self, bench: ErpBench) -> None:
-        asked, booked = await self.booked(bench, "KTEST-000000002")
-        assert await bench.erp.booking.book(asked, "KTEST-000000002:book:1") == booked
+        asked, booked = await self.booked(bench, self.reference(2))
+        assert await bench.erp.booking.book(asked, f"{self.reference(2)}:book:1") == booked
         assert await bench.sales(asked.reference) == 1
 
     async def test_the_same_reference_with_other_content_is_refused_and_changes_nothing(self, bench: ErpBench) -> None:
-        asked, booked = await self.booked(bench, "KTEST-000000003")
+        asked, booked = await self.booked(bench, self.reference(3))
         lines = (replace(asked.lines[0], quantity=1, discount_minor=0), asked.lines[1])
         other = replace(asked, lines=lines, total_minor=3250)
         with pytest.raises(PermanentFault):
-            await bench.erp.booking.book(other, "KTEST-000000003:book:1")
+            await bench.erp.booking.book(other, f"{self.reference(3)}:book:1")
         assert await bench.erp.booking.find_order(asked.reference) == booked
         assert await bench.sales(asked.reference) == 1
 
     async def test_many_callers_of_one_reference_make_one_order(self, bench: ErpBench) -> None:
         """As the engine would: a caller that is refused or left in doubt looks, and asks again only if told nothing."""
-        reference = "KTEST-000000004"
+        reference = self.reference(4)
         customer = await bench.erp.customers.resolve_customer("shop", "race@example.com", ADDRESS)
         asked = order(bench, reference, customer)
 
@@ -182,7 +187,7 @@ class ErpSuite:
         assert await bench.sales(reference) == 1
 
     async def test_an_answer_that_was_lost_leaves_an_order_that_is_found(self, bench: ErpBench) -> None:
-        reference = "KTEST-000000005"
+        reference = self.reference(5)
         customer = await bench.erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS)
         asked = order(bench, reference, customer)
         bench.lose_next_answer()
@@ -196,7 +201,7 @@ class ErpSuite:
         assert await bench.sales(reference) == 1
 
     async def test_shipments_are_posted_once_each_and_partial_ones_add_up(self, bench: ErpBench) -> None:
-        asked, _ = await self.booked(bench, "KTEST-000000006")
+        asked, _ = await self.booked(bench, self.reference(6))
         first, second = posting(bench, asked.reference, 1, 1), posting(bench, asked.reference, 1, part=2)
         assert await bench.erp.shipments.find_shipment(first) is None
         posted = await bench.erp.shipments.post_shipment(first, f"{first.reference}:post:1")
@@ -210,13 +215,13 @@ class ErpSuite:
     async def test_what_is_withdrawn_is_not_on_order_any_more_and_withdrawing_twice_is_once(
         self, bench: ErpBench
     ) -> None:
-        asked, _ = await self.booked(bench, "KTEST-000000007")
+        asked, _ = await self.booked(bench, self.reference(7))
         for _ in range(2):
             await bench.erp.withdrawal.withdraw(asked.reference, f"{asked.reference}:withdraw:1")
         assert await bench.sales(asked.reference) == 0
 
     async def test_a_withdrawal_keeps_what_has_shipped(self, bench: ErpBench) -> None:
-        asked, _ = await self.booked(bench, "KTEST-000000008")
+        asked, _ = await self.booked(bench, self.reference(8))
         sent = posting(bench, asked.reference, 1)
         await bench.erp.shipments.post_shipment(sent, f"{sent.reference}:post:1")
         for _ in range(2):
@@ -226,9 +231,13 @@ class ErpSuite:
     async def test_an_amended_order_says_what_its_newest_version_says(self, bench: ErpBench) -> None:
         if bench.erp.amendment is None:
             pytest.skip("this connector takes no amendments: edits after routing are too late for it")
-        asked, _ = await self.booked(bench, "KTEST-000000009")
-        newer = replace(asked, lines=(replace(asked.lines[0], quantity=1, discount_minor=0, tax_minor=150),))
-        newer = replace(newer, total_minor=1900 + 150 + 570, version=2)
+        await self.amended_with_a_tax_of(bench, 150)
+
+    async def amended_with_a_tax_of(self, bench: ErpBench, tax_minor: int) -> None:
+        assert bench.erp.amendment is not None
+        asked, _ = await self.booked(bench, self.reference(9))
+        newer = replace(asked, lines=(replace(asked.lines[0], quantity=1, discount_minor=0, tax_minor=tax_minor),))
+        newer = replace(newer, total_minor=1900 + tax_minor + 570, version=2)
         for _ in range(2):
             amended = await bench.erp.amendment.amend(newer, f"{asked.reference}:amend:2")
             assert amended.total_minor == newer.total_minor
@@ -238,10 +247,10 @@ class ErpSuite:
     async def test_orders_are_read_back_as_they_stand(self, bench: ErpBench) -> None:
         if bench.erp.orders is None:
             pytest.skip("this connector reads no orders back")
-        asked, booked = await self.booked(bench, "KTEST-000000010")
+        asked, booked = await self.booked(bench, self.reference(10))
         sent = posting(bench, asked.reference, 1)
         await bench.erp.shipments.post_shipment(sent, f"{sent.reference}:post:1")
-        (read,) = await bench.erp.orders.read_orders(["KTEST-000000000", asked.reference])
+        (read,) = await bench.erp.orders.read_orders([self.reference(0), asked.reference])
         assert (read.erp_order_id, read.reference, read.status) == (
             booked.erp_order_id,
             asked.reference,
@@ -259,7 +268,7 @@ class ErpSuite:
         if bench.erp.check is None:
             pytest.skip("this connector checks nothing beforehand")
         customer = await bench.erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS)
-        asked = order(bench, "KTEST-000000011", customer)
+        asked = order(bench, self.reference(11), customer)
         assert list(await bench.erp.check.object_to(asked)) == []
         codes = await self.codes(bench, replace(asked, currency="XTS"))
         assert "currency_unmapped" in codes

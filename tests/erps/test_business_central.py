@@ -89,13 +89,7 @@ class TestBusinessCentralByTaxCode(ErpSuite):
         return CentralBench(tmp_path, BY_CODE)
 
     async def test_an_amended_order_says_what_its_newest_version_says(self, bench: CentralBench) -> None:  # type: ignore[override]  # the same, with a tax that a code gives
-        assert bench.erp.amendment is not None
-        asked, _ = await self.booked(bench, "KTEST-000000009")
-        line = replace(asked.lines[0], quantity=1, discount_minor=0, tax_minor=152)
-        newer = replace(asked, lines=(line,), total_minor=1900 + 152 + 570, version=2)
-        amended = await bench.erp.amendment.amend(newer, "KTEST-000000009:amend:2")
-        assert amended.total_minor == newer.total_minor
-        assert await bench.pieces(asked.reference) == {"S1": 1}
+        await self.amended_with_a_tax_of(bench, 152)
 
 
 REFERENCE = "KTEST-000000100"

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Protocol, TypeVar
+from urllib.parse import unquote
 
 import httpx2
 
@@ -39,6 +40,7 @@ from tests.conformance import amazon, walmart
 from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop, Vendor
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
 from tests.erps import business_central_standin as central
+from tests.erps import erpnext_standin as erpnext
 from tests.erps import odoo_standin as odoo
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
@@ -110,7 +112,23 @@ class Counts(Protocol):
     def count(self, kind: str) -> int: ...
 
 
+class StandIn(Counts, Protocol):
+    """A vendor with a memory, in which ORDER can be booked beforehand."""
+
+    def transport(self) -> httpx2.AsyncBaseTransport: ...
+
+    def book(self, reference: str) -> None: ...
+
+
 Builder = Callable[[Path, Callable[[], float], float], Bench]
+
+
+class Offer(Protocol):
+    """Makes the bench of one operation."""
+
+    def __call__(
+        self, of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = ""
+    ) -> Builder: ...
 
 
 def erp(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", *, key_travels: bool = True) -> Builder:
@@ -303,34 +321,57 @@ def company(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "",
     return build
 
 
-def database(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
-    """A bench for an operation of Odoo, where ORDER is booked unless `kind` is "bookings". `hits` is the end of the
-    paths that troubles may befall."""
+def stood_in_for(
+    type_name: str, vendor_type: Callable[[], StandIn], base_url: str, options: Mapping[str, str]
+) -> Offer:
+    """What makes the benches of an ERP's operations, over a stand-in in which `book` of it books ORDER beforehand
+    unless the kind of document is "bookings". `hits` is the end of the calls that troubles may befall."""
 
-    def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
-        vendor = odoo.Odoo()
-        if kind != "bookings":
-            vendor.add_order(REFERENCE, "S1", 2, 10.0, tax=1.0, shipping=5.0)
-        wire = Wire(vendor.transport(), lambda request: request.url.path.endswith(hits))
-        targets = HttpTargets(transport=wire, clock=clock, shared=NO_LIMITS)
-        settings = ErpSettings(
-            "odoo",
-            odoo.BASE_URL,
-            secret(folder, "erp"),
-            timeout_s,
-            AT_ONCE,
-            options={
-                "database": odoo.DATABASE,
-                "pricelists": "EUR=2",
-                "shipping_sku": "SHIPPING",
-                "discount_sku": "DISCOUNT",
-                "tax_sku": "TAX",
-            },
-        )
-        perform, find = of(build_erp("main", settings, targets))
-        return bench(wire, targets, perform, find, vendor, kind, key_travels=False)  # the last call looks what is there
+    def offer(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
+        def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
+            vendor = vendor_type()
+            if kind != "bookings":
+                vendor.book(REFERENCE)
+            wire = Wire(
+                vendor.transport(), lambda request: f"{request.method} {unquote(request.url.path)}".endswith(hits)
+            )
+            targets = HttpTargets(transport=Beside(wire, vendor.transport(), "erp.test"), clock=clock, shared=NO_LIMITS)
+            settings = ErpSettings(type_name, base_url, secret(folder, "erp"), timeout_s, AT_ONCE, options=options)
+            perform, find = of(build_erp("main", settings, targets))
+            # The last call looks what is there, and so carries no key.
+            return bench(wire, targets, perform, find, vendor, kind, key_travels=False)
 
-    return build
+        return build
+
+    return offer
+
+
+database = stood_in_for(
+    "odoo",
+    odoo.Odoo,
+    odoo.BASE_URL,
+    {
+        "database": odoo.DATABASE,
+        "pricelists": "EUR=2",
+        "shipping_sku": "SHIPPING",
+        "discount_sku": "DISCOUNT",
+        "tax_sku": "TAX",
+    },
+)
+site = stood_in_for(
+    "erpnext",
+    erpnext.Next,
+    erpnext.BASE_URL,
+    {
+        "api_key": erpnext.API_KEY,
+        "company": "Kept Ltd",
+        "currencies": "EUR",
+        "shipping_account": "Shipping - K",
+        "tax_account": "Tax - K",
+        "discount_account": "Discount - K",
+        "warehouse": "Stores - K",
+    },
+)
 
 
 def told_acknowledgement(channel: Channel) -> tuple[Perform, Perform]:
@@ -470,6 +511,29 @@ WRITES: dict[str, Builder] = {
         "customers",
         "/res.partner/load",
     ),
+    "erpnext.book": site(
+        lambda erp: (lambda: erp.booking.book(ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)),
+        "bookings",
+        "PUT /api/resource/Sales Order/SO-00001",
+    ),
+    "erpnext.post_shipment": site(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(CENTRAL_POSTING, KEY),
+            lambda: erp.shipments.find_shipment(CENTRAL_POSTING),
+        ),
+        "Delivery Note",
+        "POST /api/resource/Delivery Note",
+    ),
+    "erpnext.withdraw": site(
+        lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None),
+        "withdrawals",
+        "PUT /api/resource/Sales Order/SO-00001",
+    ),
+    "erpnext.resolve_customer": site(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers",
+        "POST /api/resource/Customer",
+    ),
     "centre.request": centre(
         lambda centre: (
             lambda: centre.requests.request(REQUEST, KEY),
@@ -509,6 +573,13 @@ READS: dict[str, Builder] = {
     "odoo.object_to": database(lambda erp: (lambda: _there(erp.check).object_to(ODOO_ORDER), None)),
     "odoo.warehouse_stock": database(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("WH"), None)),
     "odoo.read_orders": database(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "erpnext.check_items": site(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "erpnext.find_order": site(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "erpnext.find_shipment": site(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
+    "erpnext.credit_hold": site(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
+    "erpnext.object_to": site(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
+    "erpnext.warehouse_stock": site(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("Stores - K"), None)),
+    "erpnext.read_orders": site(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),

@@ -79,16 +79,16 @@ class Odoo:
         product = {"default_code": sku, "sale_ok": True, "active": True, "uom_id": [1, "Units"], "list_price": 25.0}
         return self._add("product.product", {**product, "currency_id": [126, "EUR"], "on_hand": 1000, **values})
 
-    def add_order(self, reference: str, sku: str, pieces: int, price: float, *, tax: float, shipping: float) -> None:
-        """As if it had been booked for the first customer."""
+    def book(self, reference: str) -> None:
+        """As if two of S1 at 10.00, with a tax of 1.00 and shipping of 5.00, were booked for the first customer."""
         order = {"id": f"kept.{reference}", "client_order_ref": reference, "origin": f"Kept {reference} version 1"}
         order_id = self._make("sale.order", {**order, "partner_id/.id": "1", "pricelist_id/.id": "2"})
         self.records["sale.order"][order_id]["partner_shipping_id"] = 1
         products = {product["default_code"]: str(product["id"]) for product in self.all("product.product")}
         for role, product, quantity, amount in (
-            ("line_1", sku, pieces, price),
-            ("tax_1", "TAX", 1, tax),
-            ("shipping", "SHIPPING", 1, shipping),
+            ("line_1", "S1", 2, 10.0),
+            ("tax_1", "TAX", 1, 1.0),
+            ("shipping", "SHIPPING", 1, 5.0),
         ):
             cells = {"id": f"kept.{reference}_{role}", "order_id/.id": str(order_id), "name": product, "tax_ids": ""}
             cells |= {"product_id/.id": products[product], "product_uom_qty": str(quantity), "price_unit": str(amount)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
-from kept.connectors.erps import business_central, odoo, tryton
+from kept.connectors.erps import business_central, erpnext, odoo, tryton
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -24,6 +24,7 @@ CHANNELS: dict[str, ChannelType] = {
 }
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "business_central": business_central.build,
+    "erpnext": erpnext.build,
     "odoo": odoo.build,
     "rest": rest_erp.build,
     "tryton": tryton.build,

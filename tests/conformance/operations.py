@@ -42,6 +42,7 @@ from tests.conformance.wire import NO_LIMITS, Beside, Wire
 from tests.erps import business_central_standin as central
 from tests.erps import erpnext_standin as erpnext
 from tests.erps import odoo_standin as odoo
+from tests.erps import sap_s4_standin as sap_s4
 
 AT = datetime(2026, 11, 3, 9, 0, tzinfo=UTC)
 KEY = "K7Q2F-000000123:step:1"
@@ -74,6 +75,7 @@ CONFIRMATION = Confirmation(REFERENCE, PART, "5001", AT, (PACKAGE,), {1: "11", 2
 TIMEOUT_S = 5.0
 CENTRAL_POSTING = replace(POSTING, packages=(replace(PACKAGE, lines=PACKAGE.lines[:1]),))  # ORDER has one line
 ODOO_ORDER = replace(ORDER, customer_id="1")
+S4_ORDER = replace(ORDER, customer_id="1000001")
 AT_ONCE = 3
 # ORDER as Business Central has it, tax on an account: lines n x 10,000, their tax behind them, shipping at the end.
 CENTRAL_BOOKED = central.order_json(
@@ -322,10 +324,17 @@ def company(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "",
 
 
 def stood_in_for(
-    type_name: str, vendor_type: Callable[[], StandIn], base_url: str, options: Mapping[str, str]
+    type_name: str,
+    vendor_type: Callable[[], StandIn],
+    base_url: str,
+    options: Mapping[str, str],
+    *,
+    honours_key: bool = True,
+    shown: str = "token-of-",
 ) -> Offer:
     """What makes the benches of an ERP's operations, over a stand-in in which `book` of it books ORDER beforehand
-    unless the kind of document is "bookings". `hits` is the end of the calls that troubles may befall."""
+    unless the kind of document is "bookings". `hits` is the end of the calls that troubles may befall, `shown` is what
+    every call shows in a header."""
 
     def offer(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
         def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
@@ -339,7 +348,9 @@ def stood_in_for(
             settings = ErpSettings(type_name, base_url, secret(folder, "erp"), timeout_s, AT_ONCE, options=options)
             perform, find = of(build_erp("main", settings, targets))
             # The last call looks what is there, and so carries no key.
-            return bench(wire, targets, perform, find, vendor, kind, key_travels=False)
+            made = bench(wire, targets, perform, find, vendor, kind, key_travels=False)
+            made.honours_key, made.token = honours_key, shown
+            return made
 
         return build
 
@@ -371,6 +382,28 @@ site = stood_in_for(
         "discount_account": "Discount - K",
         "warehouse": "Stores - K",
     },
+)
+
+
+system = stood_in_for(
+    "sap_s4",
+    sap_s4.S4,
+    sap_s4.BASE_URL,
+    {
+        "user": sap_s4.USER,
+        "sales_organization": "1010",
+        "shipping_point": "1010",
+        "plant": "1010",
+        "currencies": "EUR",
+        "price_condition": "PMP0",
+        "discount_condition": "DRV1",
+        "tax_condition": "ZTAX",
+        "shipping_material": "SHIP",
+        "rejection_reason": "Z1",
+        "customer_grouping": "BPEE",
+    },
+    honours_key=False,
+    shown=sap_s4.BASIC,
 )
 
 
@@ -534,6 +567,27 @@ WRITES: dict[str, Builder] = {
         "customers",
         "POST /api/resource/Customer",
     ),
+    "sap_s4.book": system(
+        lambda erp: (lambda: erp.booking.book(S4_ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)),
+        "bookings",
+        "POST /sap/opu/odata/sap/API_SALES_ORDER_SRV/A_SalesOrder",
+    ),
+    "sap_s4.post_shipment": system(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(CENTRAL_POSTING, KEY),
+            lambda: erp.shipments.find_shipment(CENTRAL_POSTING),
+        ),
+        "shipments",
+        "/PostGoodsIssue",
+    ),
+    "sap_s4.withdraw": system(
+        lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals", "SalesOrderItem='990000')"
+    ),
+    "sap_s4.resolve_customer": system(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers",
+        "/A_BusinessPartner",
+    ),
     "centre.request": centre(
         lambda centre: (
             lambda: centre.requests.request(REQUEST, KEY),
@@ -580,6 +634,13 @@ READS: dict[str, Builder] = {
     "erpnext.object_to": site(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erpnext.warehouse_stock": site(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("Stores - K"), None)),
     "erpnext.read_orders": site(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "sap_s4.check_items": system(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "sap_s4.find_order": system(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "sap_s4.find_shipment": system(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
+    "sap_s4.credit_hold": system(lambda erp: (lambda: _there(erp.credit).credit_hold("1000001"), None)),
+    "sap_s4.object_to": system(lambda erp: (lambda: _there(erp.check).object_to(S4_ORDER), None)),
+    "sap_s4.warehouse_stock": system(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("1010"), None)),
+    "sap_s4.read_orders": system(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),

@@ -15,7 +15,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any, Protocol, TypeVar
@@ -192,6 +192,16 @@ class HttpTarget:
 
         def read(reply: _Reply) -> T | None:
             return None if reply.status == HTTPStatus.NOT_FOUND else self._read(request, reply, expected)
+
+        return await self._perform(request, read)
+
+    async def headers_of(self, request: Request) -> Mapping[str, str]:
+        """The headers of a 2xx, where they are the answer: a token, a session. Several of one name have commas between.
+        Raises as `call`."""
+
+        def read(reply: _Reply) -> Mapping[str, str]:
+            self._read(replace(request, bodiless=True), reply, lambda nothing: nothing)
+            return reply.headers
 
         return await self._perform(request, read)
 

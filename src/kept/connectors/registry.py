@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
-from kept.connectors.erps import business_central, erpnext, odoo, tryton
+from kept.connectors.erps import business_central, erpnext, odoo, sap_s4, tryton
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -27,6 +27,7 @@ ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "erpnext": erpnext.build,
     "odoo": odoo.build,
     "rest": rest_erp.build,
+    "sap_s4": sap_s4.build,
     "tryton": tryton.build,
 }
 CENTRES: dict[str, Callable[[str, CentreSettings, HttpTargets], Centre]] = {

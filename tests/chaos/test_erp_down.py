@@ -10,6 +10,7 @@ from tests.chaos.installation import Installation, Plan
 pytestmark = [pytest.mark.xdist_group("chaos"), pytest.mark.timeout(300)]
 
 _FULL = [pytest.mark.full, pytest.mark.timeout(1200)]
+_HOUR = [pytest.mark.full, pytest.mark.hour, pytest.mark.timeout(3 * 3600)]
 _ERP = "world-erp"
 _BOOKED = "SELECT count(*) FROM orders WHERE erp_order_id <> ''"
 
@@ -21,6 +22,9 @@ _BOOKED = "SELECT count(*) FROM orders WHERE erp_order_id <> ''"
         pytest.param(Plan(seed=2), 40, 2, 12.0, id="seed2-40orders"),
         pytest.param(
             Plan(seed=51, rate=25, faults=0.05, quick=False), 1500, 700, 300.0, id="seed51-1500orders", marks=_FULL
+        ),
+        pytest.param(
+            Plan(seed=51, rate=25, faults=0.05, quick=False), 3000, 1400, 3600.0, id="seed51-an-hour", marks=_HOUR
         ),
     ],
 )

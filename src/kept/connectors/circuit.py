@@ -93,6 +93,11 @@ class Circuit:
         """Seconds until a probe may go; 0.0 if any call may."""
         return 0.0 if self._open_until is None else max(0.0, self._open_until - self._clock())
 
+    @property
+    def left_alone_for_s(self) -> float | None:
+        """Seconds until a probe may go, 0.0 if it may now; None while any call may."""
+        return None if self._open_until is None else self.open_for_s
+
     def abandon(self, permit: Permit) -> None:
         """Note that a call was cancelled by us and says nothing about the target; the next one may probe."""
         if permit.probe and permit.generation == self._generation:

@@ -54,6 +54,9 @@ _KEEPALIVE_S = 4.0  # below the 5 s after which common servers close: a request 
 _BULKHEAD_RETRY_S = 1.0  # a bulkhead that stayed full for a whole timeout needs a moment
 _ERROR_CHARS_MAX = 200
 
+# No answer, or only that of what stands before the target. A 500 may be about what was asked.
+_NOBODY_THERE = (None, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT)
+
 # The connection was never made, so nothing was sent.
 _NOT_SENT = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout, httpx2.ProxyError)
 
@@ -237,11 +240,19 @@ class HttpTarget:
                 await self.traffic.access_refused(error, whole_account=fault.whole_account)
             elif asked:
                 await self.traffic.settled(before)
+                if isinstance(fault, Fault) and reply.status in _NOBODY_THERE:
+                    fault.down_for_s = self._left_alone_for_s(fault)
             raise
         finally:
             if asked:  # what was never sent is no call; in an outage there are thousands of them
                 took_ms = int((self._clock() - begun) * 1000)
                 record_call(Call(at, self.name, request.operation, reply.status, took_ms, error))
+
+    def _left_alone_for_s(self, fault: Fault) -> float | None:
+        """How long nobody asks after this fault: the circuit's time, or the target's own wish if that is longer."""
+        left_s = self.circuit.left_alone_for_s
+        wish_s = fault.retry_after_s if isinstance(fault, TemporaryFault) else None
+        return None if left_s is None else max(left_s, wish_s or 0.0)
 
     # -------------------------------------------------------------- before the wire
 

@@ -42,6 +42,9 @@ def outcome_of_fault(fault: Exception, now: datetime) -> Outcome:
             return Wait(now, str(fault))
         case StillUncertain(until=until):
             return Wait(max(until, now), str(fault))
+        case TemporaryFault(down_for_s=float(wait_s)) | UnknownResult(down_for_s=float(wait_s)):
+            # It was the one that was sent ahead to find out: an outage must not use up its attempts.
+            return Wait(now + timedelta(seconds=max(wait_s, _CIRCUIT_WAIT_S)), str(fault))
         case TemporaryFault(retry_after_s=wait_s):
             return Retry(str(fault), wait_s)
         case UnknownResult():

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 
 class Fault(Exception):
-    """Something outside went wrong. The text says what, which value and what to do; no secrets, no personal data."""
+    """Something outside went wrong. The text says what, which value and what to do; no secrets, no personal data.
+
+    `down_for_s` is set where it is the target that looks down, whoever asks it for whatever: the seconds for which it
+    is left alone. Such a fault costs the delivery that met it no attempt.
+    """
+
+    down_for_s: float | None = None
 
 
 class TemporaryFault(Fault):

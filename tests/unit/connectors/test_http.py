@@ -327,6 +327,39 @@ async def test_five_failures_open_the_circuit_and_nothing_is_asked_any_more() ->
     assert caught.value.retry_after_s == 1.0
 
 
+@pytest.mark.parametrize("request_", [READ, WRITE], ids=["read", "write"])
+@pytest.mark.parametrize(
+    "nobody", [raising(httpx2.ReadTimeout("")), raising(httpx2.ConnectError("")), answering(502), answering(504)]
+)
+async def test_a_call_that_leaves_the_circuit_open_says_so_and_one_that_does_not_stands_for_itself(
+    request_: Request, nobody: Handler
+) -> None:
+    one = target(nobody)
+    down_for_s: list[float | None] = []
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises((TemporaryFault, UnknownResult)) as caught:
+            await one.call(request_, itself)
+        down_for_s.append(caught.value.down_for_s)
+    assert down_for_s == [None] * (FAILURES_TO_OPEN - 1) + [1.0]
+
+
+async def test_a_target_that_is_down_and_says_for_how_long_is_believed() -> None:
+    one = target(answering(503, headers={"retry-after": "120"}))
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(TemporaryFault) as caught:
+            await one.call(READ, itself)
+    assert caught.value.down_for_s == 120.0
+
+
+async def test_a_500_counts_against_what_was_asked_though_it_opens_the_circuit() -> None:
+    one = target(answering(500))
+    for _ in range(FAILURES_TO_OPEN):
+        with pytest.raises(UnknownResult) as caught:
+            await one.call(WRITE, itself)
+    assert caught.value.down_for_s is None
+    assert one.circuit.state is CircuitState.OPEN
+
+
 async def test_refusals_and_throttling_are_signs_of_life_for_the_circuit() -> None:
     one = target(answering(429))
     for _ in range(FAILURES_TO_OPEN + 1):

@@ -17,10 +17,25 @@ from kept.engine.interfaces import BellUnavailable, EffectRecord, Intent, StoreU
 from kept.engine.outcome import Done, Outcome, Reject, Retry, Wait
 from kept.engine.step import Step, each
 from kept.engine.work import attempt, finish, outcome_of_fault
-from kept.ports import AccessRefused, BadMessage, CircuitOpen, PermanentFault, QuotaSpent, TemporaryFault, UnknownResult
+from kept.ports import (
+    AccessRefused,
+    BadMessage,
+    CircuitOpen,
+    Fault,
+    PermanentFault,
+    QuotaSpent,
+    TemporaryFault,
+    UnknownResult,
+)
 
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 SOON, PAST = NOW + timedelta(seconds=30), NOW - timedelta(seconds=30)
+
+
+def looks_down(fault: Fault, for_s: float) -> Fault:
+    """The fault of a call that left the target's circuit open."""
+    fault.down_for_s = for_s
+    return fault
 
 
 @pytest.mark.parametrize(
@@ -33,6 +48,9 @@ SOON, PAST = NOW + timedelta(seconds=30), NOW - timedelta(seconds=30)
         (TemporaryFault("503", retry_after_s=7), Retry("503", 7)),
         (TemporaryFault("503"), Retry("503")),
         (UnknownResult("timeout"), Retry("timeout", code="unknown_result")),
+        (looks_down(TemporaryFault("no answer"), 30.0), Wait(SOON, "no answer")),
+        (looks_down(UnknownResult("timeout"), 30.0), Wait(SOON, "timeout")),
+        (looks_down(TemporaryFault("no answer"), 0.0), Wait(NOW + timedelta(seconds=1), "no answer")),
         (PermanentFault("no", code="bad_address"), Reject("no", "bad_address")),
         (PermanentFault("no"), Reject("no", "refused")),
         (QuotaSpent("no more calls", retry_after_s=30), Wait(SOON, "no more calls")),

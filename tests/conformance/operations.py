@@ -41,6 +41,7 @@ from tests.conformance.vendors import FakeCentre, FakeErp, FakeInhouse, FakeShop
 from tests.conformance.wire import NO_LIMITS, Beside, Wire
 from tests.erps import business_central_standin as central
 from tests.erps import erpnext_standin as erpnext
+from tests.erps import netsuite_standin as netsuite
 from tests.erps import odoo_standin as odoo
 from tests.erps import sap_s4_standin as sap_s4
 
@@ -76,6 +77,7 @@ TIMEOUT_S = 5.0
 CENTRAL_POSTING = replace(POSTING, packages=(replace(PACKAGE, lines=PACKAGE.lines[:1]),))  # ORDER has one line
 ODOO_ORDER = replace(ORDER, customer_id="1")
 S4_ORDER = replace(ORDER, customer_id="1000001")
+SUITE_ORDER = replace(ORDER, customer_id="900")
 AT_ONCE = 3
 # ORDER as Business Central has it, tax on an account: lines n x 10,000, their tax behind them, shipping at the end.
 CENTRAL_BOOKED = central.order_json(
@@ -331,10 +333,13 @@ def stood_in_for(
     *,
     honours_key: bool = True,
     shown: str = "token-of-",
+    key: str = "",
+    tokens_at: str = "",
 ) -> Offer:
     """What makes the benches of an ERP's operations, over a stand-in in which `book` of it books ORDER beforehand
     unless the kind of document is "bookings". `hits` is the end of the calls that troubles may befall, `shown` is what
-    every call shows in a header."""
+    every call shows in a header, `key` the secret where it must be a real one, `tokens_at` the path where tokens are
+    fetched, beside the wire."""
 
     def offer(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", hits: str = "") -> Builder:
         def build(folder: Path, clock: Callable[[], float], timeout_s: float) -> Bench:
@@ -344,8 +349,9 @@ def stood_in_for(
             wire = Wire(
                 vendor.transport(), lambda request: f"{request.method} {unquote(request.url.path)}".endswith(hits)
             )
-            targets = HttpTargets(transport=Beside(wire, vendor.transport(), "erp.test"), clock=clock, shared=NO_LIMITS)
-            settings = ErpSettings(type_name, base_url, secret(folder, "erp"), timeout_s, AT_ONCE, options=options)
+            transport = Beside(wire, vendor.transport(), "erp.test", but=tokens_at)
+            targets = HttpTargets(transport=transport, clock=clock, shared=NO_LIMITS)
+            settings = ErpSettings(type_name, base_url, secret(folder, "erp", key), timeout_s, AT_ONCE, options=options)
             perform, find = of(build_erp("main", settings, targets))
             # The last call looks what is there, and so carries no key.
             made = bench(wire, targets, perform, find, vendor, kind, key_travels=False)
@@ -404,6 +410,16 @@ system = stood_in_for(
     },
     honours_key=False,
     shown=sap_s4.BASIC,
+)
+
+
+suite = stood_in_for(
+    "netsuite",
+    netsuite.Suite,
+    netsuite.BASE_URL,
+    netsuite.OPTIONS,
+    key=netsuite.private_key(),
+    tokens_at=netsuite.TOKEN_PATH,
 )
 
 
@@ -588,6 +604,34 @@ WRITES: dict[str, Builder] = {
         "customers",
         "/A_BusinessPartner",
     ),
+    "netsuite.book": suite(
+        lambda erp: (lambda: erp.booking.book(SUITE_ORDER, KEY), lambda: erp.booking.find_order(REFERENCE)),
+        "bookings",
+        "POST /services/rest/record/v1/salesOrder",
+    ),
+    "netsuite.post_shipment": suite(
+        lambda erp: (
+            lambda: erp.shipments.post_shipment(CENTRAL_POSTING, KEY),
+            lambda: erp.shipments.find_shipment(CENTRAL_POSTING),
+        ),
+        "shipments",
+        "/!transform/itemFulfillment",
+    ),
+    "netsuite.withdraw": suite(
+        lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None),
+        "withdrawals",
+        "PATCH /services/rest/record/v1/salesOrder/1001",
+    ),
+    "netsuite.amend": suite(
+        lambda erp: (lambda: _there(erp.amendment).amend(replace(SUITE_ORDER, version=2), KEY), None),
+        "amendments",
+        "PATCH /services/rest/record/v1/salesOrder/1001",
+    ),
+    "netsuite.resolve_customer": suite(
+        lambda erp: (lambda: erp.customers.resolve_customer("shop", "zoe@example.com", ADDRESS), None),
+        "customers",
+        "POST /services/rest/record/v1/customer",
+    ),
     "centre.request": centre(
         lambda centre: (
             lambda: centre.requests.request(REQUEST, KEY),
@@ -641,6 +685,13 @@ READS: dict[str, Builder] = {
     "sap_s4.object_to": system(lambda erp: (lambda: _there(erp.check).object_to(S4_ORDER), None)),
     "sap_s4.warehouse_stock": system(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("1010"), None)),
     "sap_s4.read_orders": system(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "netsuite.check_items": suite(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
+    "netsuite.find_order": suite(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
+    "netsuite.find_shipment": suite(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
+    "netsuite.credit_hold": suite(lambda erp: (lambda: _there(erp.credit).credit_hold("900"), None)),
+    "netsuite.object_to": suite(lambda erp: (lambda: _there(erp.check).object_to(SUITE_ORDER), None)),
+    "netsuite.warehouse_stock": suite(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("7"), None)),
+    "netsuite.read_orders": suite(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
     "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
     "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),

@@ -36,6 +36,9 @@ _NOT_FINDABLE = {
     "erpnext.resolve_customer",
     "sap_s4.withdraw",
     "sap_s4.resolve_customer",
+    "netsuite.amend",
+    "netsuite.withdraw",
+    "netsuite.resolve_customer",
     "odoo.amend",
     "odoo.withdraw",
     "odoo.resolve_customer",
@@ -130,7 +133,7 @@ async def fault_after(bench: Bench, trouble: Trouble) -> Fault:
 
 def test_every_registered_type_is_in_this_suite() -> None:
     assert set(CHANNELS) == {name.partition(".")[2] for name in WRITES if name.startswith("channel.")}
-    assert set(ERPS) == {"rest", "business_central", "erpnext", "odoo", "sap_s4", "tryton"}
+    assert set(ERPS) == {"rest", "business_central", "erpnext", "netsuite", "odoo", "sap_s4", "tryton"}
     assert set(CENTRES) == {"rest"}
 
 

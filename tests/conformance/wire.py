@@ -100,15 +100,16 @@ class Wire(httpx2.AsyncBaseTransport):
 
 
 class Beside(httpx2.AsyncBaseTransport):
-    """Leads what goes to `host` over the wire, and everything else past it."""
+    """Leads what goes to `host` over the wire, but for one path, and everything else past it."""
 
-    def __init__(self, wire: Wire, past: httpx2.AsyncBaseTransport, host: str) -> None:
+    def __init__(self, wire: Wire, past: httpx2.AsyncBaseTransport, host: str, but: str = "") -> None:
         self._wire = wire
         self._past = past
         self._host = host
+        self._but = but
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
-        if request.url.host == self._host:
+        if request.url.host == self._host and request.url.path != self._but:
             return await self._wire.handle_async_request(request)
         self._wire.beside.append(request)
         return await self._past.handle_async_request(request)

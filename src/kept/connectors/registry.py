@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from kept.connectors.centres import rest as rest_centre
 from kept.connectors.channel_type import ChannelType
 from kept.connectors.channels import amazon, inhouse, shopify, walmart
-from kept.connectors.erps import business_central, erpnext, odoo, sap_s4, tryton
+from kept.connectors.erps import business_central, erpnext, netsuite, odoo, sap_s4, tryton
 from kept.connectors.erps import rest as rest_erp
 from kept.connectors.http import HttpTargets
 from kept.connectors.traffic import Shared
@@ -25,6 +25,7 @@ CHANNELS: dict[str, ChannelType] = {
 ERPS: dict[str, Callable[[str, ErpSettings, HttpTargets], Erp]] = {
     "business_central": business_central.build,
     "erpnext": erpnext.build,
+    "netsuite": netsuite.build,
     "odoo": odoo.build,
     "rest": rest_erp.build,
     "sap_s4": sap_s4.build,

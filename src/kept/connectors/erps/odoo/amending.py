@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from kept.connectors.erp_amounts import untied
+from kept.connectors.erp_roles import line_no_of
 from kept.connectors.erps.odoo import mapping
 from kept.connectors.erps.odoo.booking import booked
 from kept.connectors.erps.odoo.codes import status_of
@@ -75,7 +76,7 @@ def _changes(lines: dict[str, Line], wanted: dict[str, Wanted], taxes: str) -> l
     for role, line in lines.items():
         want = wanted.get(role)
         quantity = want.quantity if want else 0
-        if mapping.line_no_of(role) and line.qty_delivered > quantity:
+        if line_no_of(role) and line.qty_delivered > quantity:
             raise PermanentFault(
                 f"{role} ({line.name}) has {line.qty_delivered} delivered, asked is {quantity}", code="shipped"
             )

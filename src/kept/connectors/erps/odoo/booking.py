@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from datetime import timedelta
 
 from kept.connectors.erp_amounts import untied
+from kept.connectors.erp_roles import belongs_to, goods_role, line_no_of
 from kept.connectors.erps.odoo import mapping
 from kept.connectors.erps.odoo.codes import status_of
 from kept.connectors.erps.odoo.mapping import Wanted
@@ -76,7 +77,7 @@ class OdooBooking:
             return Withdrawal(standing.name)
         async with self._sales.writers.alone(reference):
             lines = await self._sales.lines_of(standing)
-            if any(line.qty_delivered for role, line in lines.items() if mapping.line_no_of(role)):
+            if any(line.qty_delivered for role, line in lines.items() if line_no_of(role)):
                 changes = [[1, line.id, {"product_uom_qty": left}] for line, left in _no_more(lines)]
                 if changes:
                     await self._act(standing, "write", key, {"vals": {"order_line": changes}})
@@ -160,9 +161,9 @@ def _no_more(lines: Mapping[str, Line]) -> list[tuple[Line, float]]:
     goods of which nothing was delivered."""
     found = []
     for role, line in lines.items():
-        of = mapping.belongs_to(role)
-        goods = lines.get(mapping.goods_role(of)) if of else line
-        if goods is None or not (of or mapping.line_no_of(role)):
+        of = belongs_to(role)
+        goods = lines.get(goods_role(of)) if of else line
+        if goods is None or not (of or line_no_of(role)):
             continue
         left = line.product_uom_qty if of and goods.qty_delivered else goods.qty_delivered
         if left != line.product_uom_qty:

@@ -14,14 +14,13 @@ from decimal import Decimal
 
 from kept.connectors import erp_amounts
 from kept.connectors.erp_amounts import net_of, net_of_shipping, tax_code_of, units
+from kept.connectors.erp_roles import SHIPPING, Kind, discount_role, goods_role, is_tax, taxes_apart
 from kept.connectors.erps.odoo.options import Options
 from kept.connectors.erps.odoo.schemas import Line, Order
 from kept.domain.order import Address
-from kept.ports import PermanentFault, SalesOrder, SalesOrderLine
+from kept.ports import PermanentFault, SalesOrder
 
 MODULE = "kept"
-_GOODS = "line_"
-_TAX, _SHIPPING, _SHIPPING_TAX = "tax_", "shipping", "tax_shipping"
 _SEQUENCE_OF_SHIPPING = 90_000
 _VERSION = re.compile(r"Kept (\S+) version ([0-9]{1,9})")
 _NOISE = Decimal("0.000001")  # Odoo's amounts are doubles: 2.80 may come as 2.7999999999999988
@@ -67,26 +66,6 @@ def role_of(external: str, reference: str) -> str:
     return external.removeprefix(prefix) if external.startswith(prefix) else ""
 
 
-def line_no_of(role: str) -> int:
-    """Our number of a line of goods; 0 for any other line."""
-    number = role.removeprefix(_GOODS)
-    return int(number) if role.startswith(_GOODS) and number.isdigit() else 0
-
-
-def goods_role(line_no: int) -> str:
-    return f"{_GOODS}{line_no}"
-
-
-def belongs_to(role: str) -> int:
-    """Our number of the line that a discount or a tax is of; 0 for goods, and for shipping."""
-    kind, _, number = role.partition("_")
-    return int(number) if kind in ("discount", "tax") and number.isdigit() else 0
-
-
-def is_tax(role: str) -> bool:
-    return role.startswith(_TAX)
-
-
 # ------------------------------------------------------------------ orders
 
 
@@ -108,11 +87,7 @@ def wanted_lines(order: SalesOrder, options: Options) -> dict[str, Wanted]:
             f"order {order.reference} has a tax that no tax of the options gives: {'; '.join(unmapped[:5])}",
             code="tax_unmapped",
         )
-    lines: list[Wanted] = []
-    for line in order.lines:
-        lines += _goods(order, line, options)
-    if order.shipping_minor or order.shipping_tax_minor:
-        lines += _shipping(order, options)
+    lines = _apart(order, options) if options.tax_sku else _taxed(order, options)
     return {line.role: line for line in lines}
 
 
@@ -126,43 +101,46 @@ def skus_of(wanted: Mapping[str, Wanted]) -> list[str]:
     return sorted({line.sku for line in wanted.values()})
 
 
-def _goods(order: SalesOrder, line: SalesOrderLine, options: Options) -> list[Wanted]:
-    """The goods at their price, what is taken off it, and, where tax is a line, the tax. Odoo's own discount is a
-    percentage of two decimals, which few amounts are; a line of a product is how its own discount dialog books one."""
-    at, currency, tax = line.line_no * 10, order.currency, ""
-    discount = line.discount_minor
-    if not options.tax_sku:
-        codes = options.taxes_of(included=order.tax_included)
+def _apart(order: SalesOrder, options: Options) -> list[Wanted]:
+    """Every amount, and so the tax, on a line of its own."""
+    skus = {Kind.DISCOUNT: options.discount_sku, Kind.TAX: options.tax_sku, Kind.SHIPPING: options.shipping_sku}
+    return [
+        Wanted(
+            charge.role,
+            _sequence(charge.line_no, charge.kind),
+            charge.sku or skus[charge.kind],
+            charge.quantity,
+            units(charge.each_minor, order.currency),
+            charge.text,
+        )
+        for charge in taxes_apart(order)
+    ]
+
+
+def _taxed(order: SalesOrder, options: Options) -> list[Wanted]:
+    """The tax by Odoo's own taxes. Odoo's own discount is a percentage of two decimals, which few amounts are; a line
+    of a product is how its own discount dialog books one."""
+    currency, codes, lines = order.currency, options.taxes_of(included=order.tax_included), []
+    for line in order.lines:
+        no = line.line_no
         tax = tax_code_of(net_of(order, line), line.tax_minor, codes) or ""
-    elif order.tax_included:
-        discount += line.tax_minor  # the tax is in the price, and stands on its own line
-    price = units(line.unit_price_minor, currency)
-    lines = [Wanted(goods_role(line.line_no), at, line.sku, line.quantity, price, line.sku, tax)]
-    if discount:
-        off = -units(discount, currency)
-        text = f"Discount on line {line.line_no}"
-        if options.tax_sku and order.tax_included and line.tax_minor:
-            text += ", and the tax in its price"
-        lines.append(Wanted(f"discount_{line.line_no}", at + 1, options.discount_sku, 1, off, text, tax))
-    if options.tax_sku and line.tax_minor:
-        amount = units(line.tax_minor, currency)
-        text = f"Tax on line {line.line_no}"
-        lines.append(Wanted(f"{_TAX}{line.line_no}", at + 2, options.tax_sku, 1, amount, text))
+        price, at = units(line.unit_price_minor, currency), _sequence(no, Kind.GOODS)
+        lines.append(Wanted(goods_role(no), at, line.sku, line.quantity, price, line.sku, tax))
+        if line.discount_minor:
+            off, at = -units(line.discount_minor, currency), _sequence(no, Kind.DISCOUNT)
+            text = f"Discount on line {no}"
+            lines.append(Wanted(discount_role(no), at, options.discount_sku, 1, off, text, tax))
+    if order.shipping_minor:
+        tax = tax_code_of(net_of_shipping(order), order.shipping_tax_minor, codes) or ""
+        price, at = units(order.shipping_minor, currency), _sequence(0, Kind.SHIPPING)
+        lines.append(Wanted(SHIPPING, at, options.shipping_sku, 1, price, "Shipping", tax))
     return lines
 
 
-def _shipping(order: SalesOrder, options: Options) -> list[Wanted]:
-    charged, net, tax = order.shipping_minor, net_of_shipping(order), ""
-    if options.tax_sku:
-        charged = net
-    else:
-        tax = tax_code_of(net, order.shipping_tax_minor, options.taxes_of(included=order.tax_included)) or ""
-    at, currency = _SEQUENCE_OF_SHIPPING, order.currency
-    lines = [Wanted(_SHIPPING, at, options.shipping_sku, 1, units(charged, currency), "Shipping", tax)]
-    if options.tax_sku and order.shipping_tax_minor:
-        amount = units(order.shipping_tax_minor, currency)
-        lines.append(Wanted(_SHIPPING_TAX, at + 1, options.tax_sku, 1, amount, "Tax on shipping"))
-    return lines
+def _sequence(line_no: int, kind: Kind) -> int:
+    """Where a line stands: behind the goods that it is of, shipping behind all."""
+    behind = {Kind.GOODS: 0, Kind.DISCOUNT: 1, Kind.TAX: 2, Kind.SHIPPING: 0}[kind]
+    return (line_no * 10 if line_no else _SEQUENCE_OF_SHIPPING) + behind
 
 
 def order_row(order: SalesOrder, customer: int, address: int, pricelist: int) -> list[str]:

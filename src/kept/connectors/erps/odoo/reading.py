@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 
+from kept.connectors.erp_roles import belongs_to, is_tax, line_no_of
 from kept.connectors.erps.odoo import mapping
 from kept.connectors.erps.odoo.codes import status_of
 from kept.connectors.erps.odoo.rpc import search
@@ -77,7 +78,7 @@ def _old_quantities(answer: Any) -> list[OldQuantity]:
 
 
 def _read(order: Order, lines: Mapping[str, Line]) -> ErpOrder:
-    goods = {role: line for role, line in lines.items() if mapping.line_no_of(role) and line.product_uom_qty}
+    goods = {role: line for role, line in lines.items() if line_no_of(role) and line.product_uom_qty}
     status = status_of(order.state)
     delivered = all(line.qty_delivered >= line.product_uom_qty for line in goods.values())
     if status is ErpOrderStatus.OPEN and goods and delivered:
@@ -95,11 +96,11 @@ def _read(order: Order, lines: Mapping[str, Line]) -> ErpOrder:
 
 def _line(role: str, line: Line, lines: Mapping[str, Line], currency: str) -> ErpLine:
     """One line, with what was taken off it and its tax, which stand on lines of their own."""
-    line_no = mapping.line_no_of(role)
+    line_no = line_no_of(role)
     net, tax = line.price_subtotal, line.price_tax
     for other_role, other in lines.items():
-        if mapping.belongs_to(other_role) == line_no:
-            if mapping.is_tax(other_role):
+        if belongs_to(other_role) == line_no:
+            if is_tax(other_role):
                 tax += other.price_subtotal
             else:
                 net, tax = net + other.price_subtotal, tax + other.price_tax

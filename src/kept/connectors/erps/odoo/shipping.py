@@ -13,7 +13,7 @@ from html import escape
 from typing import Any
 
 from kept.connectors.erp_amounts import pieces_of
-from kept.connectors.erps.odoo import mapping
+from kept.connectors.erp_roles import line_no_of
 from kept.connectors.erps.odoo.booking import OdooBooking
 from kept.connectors.erps.odoo.codes import status_of
 from kept.connectors.erps.odoo.rpc import search, whatever
@@ -134,7 +134,7 @@ class OdooShipments:
     async def _numbers(self, order: Order) -> dict[int, int]:
         """Our line numbers by the ids of Odoo's lines."""
         lines = await self._sales.lines_of(order)
-        return {line.id: mapping.line_no_of(role) for role, line in lines.items()}
+        return {line.id: line_no_of(role) for role, line in lines.items()}
 
     async def _pickings(self, domain: Sequence[object]) -> list[Picking]:
         return await search(self._sales.rpc, "stock.picking", domain, fields_of(Picking), Picking)

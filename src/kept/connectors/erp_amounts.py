@@ -1,18 +1,21 @@
-"""What ERP connectors share: decimals, taxes as codes with a percentage, a buyer's digest, one writer per reference."""
+"""What ERP connectors share: decimals, taxes as codes with a percentage, a buyer's digest, one writer per reference,
+and the second look at what was written."""
 
 from __future__ import annotations
 
 import asyncio
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from decimal import ROUND_HALF_UP, Decimal, InvalidOperation
+from typing import TypeVar
 from weakref import WeakValueDictionary
 
 from kept.domain.money import MoneyError, exponent, to_minor
-from kept.ports import PermanentFault, SalesOrder, SalesOrderLine, ShipmentPosting
+from kept.ports import PermanentFault, SalesOrder, SalesOrderLine, ShipmentPosting, TemporaryFault, UnknownResult
 from kept.settings import SettingsError
 
+Seen = TypeVar("Seen")
 TaxCodes = Sequence[tuple[Decimal, str]]  # percent, and the ERP's name of the tax
 
 
@@ -134,6 +137,17 @@ def buyer_digest(account: str, email: str) -> str:
     Buyers without an e-mail address share one customer per account; the address is with each order.
     """
     return hashlib.sha256(f"{account}|{email.strip().lower()}".encode()).hexdigest()
+
+
+async def seen_again(what: str, look: Callable[[], Awaitable[Seen | None]]) -> Seen:
+    """What was just written, as it is there. Raises UnknownResult if it can't be seen: by then the write is done."""
+    try:
+        found = await look()
+    except TemporaryFault as fault:
+        raise UnknownResult(f"{what} was written, and not seen again: {fault}") from fault
+    if found is None:
+        raise UnknownResult(f"{what} was written, and is not found yet")
+    return found
 
 
 class Writers:

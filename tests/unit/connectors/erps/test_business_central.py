@@ -14,8 +14,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kept.connectors import erp_amounts
-from kept.connectors.erps.business_central import access, build, codes, mapping
+from kept.connectors import erp_amounts, oauth
+from kept.connectors.erps.business_central import build, codes, mapping
 from kept.connectors.erps.business_central.options import Options, options_of
 from kept.connectors.http import HttpTarget, HttpTargets, Refused, Request
 from kept.ports import AccessRefused, Fault, PermanentFault, SalesOrderLine, TemporaryFault
@@ -262,7 +262,7 @@ async def test_a_token_that_is_refused_says_why_without_the_ids() -> None:
         timeout_s=5,
         requests_at_once=1,
         headers={},
-        read_refusal=access.read_refusal,
+        read_refusal=oauth.read_refusal,
         transport=transport,
     )
     with pytest.raises(AccessRefused, match="invalid_client") as caught:

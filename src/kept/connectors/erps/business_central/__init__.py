@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kept.connectors import oauth
 from kept.connectors.access_tokens import AccessTokens, TokenHeader
 from kept.connectors.erps.business_central import access, codes
 from kept.connectors.erps.business_central.amending import CentralAmendment
@@ -36,7 +37,7 @@ def build(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:
         timeout_s=settings.timeout_s,
         requests_at_once=1,
         headers={},
-        read_refusal=access.read_refusal,
+        read_refusal=oauth.read_refusal,
     )
     fetch = access.token_fetch(office, options.client_id, token(f"{setting}.token", settings.token))
     target = targets.open(

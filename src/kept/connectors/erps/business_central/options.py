@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kept.connectors.erp_amounts import TaxCodes, tax_codes_of
+from kept.connectors.options import only
 from kept.settings import SettingsError
 
 _REQUIRED = ("company", "client_id", "currency", "unit", "shipping_account")
@@ -36,12 +37,7 @@ class Options:
 
 def options_of(setting: str, given: Mapping[str, str]) -> Options:
     """Raises SettingsError naming the option that is missing, unknown or wrong."""
-    unknown = sorted(set(given) - _KNOWN)
-    if unknown:
-        raise SettingsError(f"{setting}.{unknown[0]} is not known; known are {', '.join(sorted(_KNOWN))}")
-    for name in _REQUIRED:
-        if not given.get(name):
-            raise SettingsError(f"{setting}.{name} is not set")
+    only(setting, given, _REQUIRED, _KNOWN)
     try:
         company = str(uuid.UUID(given["company"]))
     except ValueError as error:

@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 
-from kept.connectors.erp_amounts import pieces_of
+from kept.connectors.erp_amounts import pieces_of, seen_again
 from kept.connectors.erps.business_central import mapping
 from kept.connectors.erps.business_central.booking import CentralBooking
 from kept.connectors.erps.business_central.client import Company
 from kept.connectors.erps.business_central.mapping import SHIPPING_SEQUENCE, STEP
 from kept.connectors.erps.business_central.schemas import Line, Order, Shipment
-from kept.ports import PermanentFault, PostedShipment, ShipmentPosting, TemporaryFault, UnknownResult
+from kept.ports import PermanentFault, PostedShipment, ShipmentPosting, TemporaryFault
 
 
 class CentralShipments:
@@ -56,13 +56,7 @@ class CentralShipments:
                 return found
             order = await self._stage(posting, key)
             await self._company.act(f"salesOrders({order.id})", "shipAndInvoice", key)
-            try:
-                found = await self.find_shipment(posting)
-            except TemporaryFault as fault:
-                raise UnknownResult(f"shipment {posting.reference} was posted, and not seen again: {fault}") from fault
-        if found is None:
-            raise UnknownResult(f"shipment {posting.reference} was posted, and is not found yet")
-        return found
+            return await seen_again(f"shipment {posting.reference}", lambda: self.find_shipment(posting))
 
     async def _stage(self, posting: ShipmentPosting, key: str) -> Order:
         """Say on the order what goes now, and see that it is so."""

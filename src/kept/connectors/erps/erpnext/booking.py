@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kept.connectors.erp_amounts import untied
+from kept.connectors.erp_amounts import seen_again, untied
 from kept.connectors.erps.erpnext import mapping
 from kept.connectors.erps.erpnext.codes import TAKEN, status_of
 from kept.connectors.erps.erpnext.masters import address_of
@@ -21,8 +21,6 @@ from kept.ports import (
     ErpOrderStatus,
     PermanentFault,
     SalesOrder,
-    TemporaryFault,
-    UnknownResult,
     Withdrawal,
 )
 
@@ -105,13 +103,7 @@ class NextBooking:
                 raise
 
     async def _seen(self, reference: str) -> Order:
-        try:
-            standing = await self._site.order(reference)
-        except TemporaryFault as fault:
-            raise UnknownResult(f"order {reference} was made, and not seen again: {fault}") from fault
-        if standing is None:
-            raise UnknownResult(f"order {reference} was made, and is not found yet")
-        return standing
+        return await seen_again(f"order {reference}", lambda: self._site.order(reference))
 
 
 def booked(order: Order) -> BookedOrder:

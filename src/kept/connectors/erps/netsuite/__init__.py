@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from kept.connectors import oauth
 from kept.connectors.access_tokens import AccessTokens, TokenHeader
 from kept.connectors.erps.netsuite import access, codes
 from kept.connectors.erps.netsuite.amending import SuiteAmendment
@@ -35,7 +36,7 @@ def build(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:
         timeout_s=settings.timeout_s,
         requests_at_once=1,
         headers={},
-        read_refusal=access.read_refusal,
+        read_refusal=oauth.read_refusal,
     )
     target = targets.open(
         f"erp:{name}",

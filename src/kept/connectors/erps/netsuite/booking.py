@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from datetime import timedelta
 
-from kept.connectors.erp_amounts import untied
+from kept.connectors.erp_amounts import seen_again, untied
 from kept.connectors.erps.netsuite import mapping
 from kept.connectors.erps.netsuite.codes import EXISTS
 from kept.connectors.erps.netsuite.options import Options
@@ -21,8 +21,6 @@ from kept.ports import (
     ErpOrderStatus,
     PermanentFault,
     SalesOrder,
-    TemporaryFault,
-    UnknownResult,
     Withdrawal,
 )
 
@@ -119,13 +117,7 @@ class SuiteBooking:
         return untied(order, mapping.total_minor(standing, options), mapping.tax_minor(standing, options))
 
     async def _seen(self, reference: str) -> Order:
-        try:
-            standing = await self._records.order(reference)
-        except TemporaryFault as fault:
-            raise UnknownResult(f"order {reference} was made, and not seen again: {fault}") from fault
-        if standing is None:
-            raise UnknownResult(f"order {reference} was made, and is not found yet")
-        return standing
+        return await seen_again(f"order {reference}", lambda: self._records.order(reference))
 
 
 def skus_of(order: SalesOrder, options: Options) -> list[str]:

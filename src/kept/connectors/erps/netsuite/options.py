@@ -6,6 +6,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kept.connectors.options import by_currency, filled
 from kept.settings import SettingsError
 
 _REQUIRED = (
@@ -48,16 +49,7 @@ class Options:
 
 def options_of(setting: str, given: Mapping[str, str]) -> Options:
     """Raises SettingsError naming the option that is missing, unknown or wrong."""
-    known = {*_REQUIRED, *_DEFAULTS}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise SettingsError(f"{setting}.{unknown[0]} is not known; known are {', '.join(sorted(known))}")
-    for name in _REQUIRED:
-        if not given.get(name):
-            raise SettingsError(f"{setting}.{name} is not set")
-    values = {name: given[name] for name in _REQUIRED} | {
-        name: given.get(name) or default for name, default in _DEFAULTS.items()
-    }
+    values = filled(setting, given, _REQUIRED, _DEFAULTS)
     if values["algorithm"] not in _ALGORITHMS:
         raise SettingsError(f"{setting}.algorithm is {values['algorithm']!r}; it is one of {', '.join(_ALGORITHMS)}")
     if not _FIELD.fullmatch(values["line_field"]):
@@ -65,22 +57,12 @@ def options_of(setting: str, given: Mapping[str, str]) -> Options:
     for name in ("location", "subsidiary", "customer", "unit"):
         if values[name]:
             _id(f"{setting}.{name}", values[name])
-    currencies = _currencies(f"{setting}.currencies", values.pop("currencies"))
+    currencies = by_currency(f"{setting}.currencies", values.pop("currencies"))
+    for number in currencies.values():
+        _id(f"{setting}.currencies", number)
     return Options(currencies=currencies, **values)
 
 
-def _currencies(setting: str, text: str) -> dict[str, str]:
-    """ "EUR=4, USD=1" as a mapping."""
-    found = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        currency, _, number = (piece.strip() for piece in part.partition("="))
-        if len(currency) != 3 or not number:
-            raise SettingsError(f"{setting}: {part!r} is not written CURRENCY=ID, EUR=4")
-        found[currency.upper()] = _id(setting, number)
-    return found
-
-
-def _id(setting: str, text: str) -> str:
+def _id(setting: str, text: str) -> None:
     if not (text.isascii() and text.isdigit()):
         raise SettingsError(f"{setting}: {text!r} is not an internal id of NetSuite's")
-    return text

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kept.connectors.erp_amounts import pieces_of
+from kept.connectors.erp_amounts import pieces_of, seen_again
 from kept.connectors.erps.netsuite import mapping
 from kept.connectors.erps.netsuite.booking import SuiteBooking
 from kept.connectors.erps.netsuite.codes import EXISTS
@@ -15,8 +15,6 @@ from kept.ports import (
     PermanentFault,
     PostedShipment,
     ShipmentPosting,
-    TemporaryFault,
-    UnknownResult,
 )
 
 
@@ -59,13 +57,7 @@ class SuiteShipments:
                 if found is None:  # else somebody else has posted it meanwhile
                     raise _meant(fault, posting) from fault
                 return found
-            try:
-                found = await self.find_shipment(posting)
-            except TemporaryFault as fault:
-                raise UnknownResult(f"shipment {posting.reference} was posted, and not seen again: {fault}") from fault
-        if found is None:
-            raise UnknownResult(f"shipment {posting.reference} was posted, and is not found yet")
-        return found
+            return await seen_again(f"shipment {posting.reference}", lambda: self.find_shipment(posting))
 
     async def _order(self, posting: ShipmentPosting) -> Order:
         order = await self._records.order(posting.order_reference)

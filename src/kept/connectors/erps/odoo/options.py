@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from kept.connectors.erp_amounts import TaxCodes, tax_codes_of
+from kept.connectors.options import by_currency, only
 from kept.settings import SettingsError
 
 _REQUIRED = ("database", "pricelists", "shipping_sku", "discount_sku")
@@ -37,12 +38,7 @@ class Options:
 
 def options_of(setting: str, given: Mapping[str, str]) -> Options:
     """Raises SettingsError naming the option that is missing, unknown or wrong."""
-    unknown = sorted(set(given) - _KNOWN)
-    if unknown:
-        raise SettingsError(f"{setting}.{unknown[0]} is not known; known are {', '.join(sorted(_KNOWN))}")
-    for name in _REQUIRED:
-        if not given.get(name):
-            raise SettingsError(f"{setting}.{name} is not set")
+    only(setting, given, _REQUIRED, _KNOWN)
     version = _number(f"{setting}.version", given.get("version", str(_JSON2)))
     if version < _OLDEST:
         raise SettingsError(f"{setting}.version is {version}; {_OLDEST} is the oldest that is spoken")
@@ -55,7 +51,7 @@ def options_of(setting: str, given: Mapping[str, str]) -> Options:
         raise SettingsError(f"{setting}: set either tax_sku, or taxes (and taxes_included)")
     return Options(
         database=given["database"],
-        pricelists=_pricelists(f"{setting}.pricelists", given["pricelists"]),
+        pricelists=_numbers(f"{setting}.pricelists", by_currency(f"{setting}.pricelists", given["pricelists"])),
         shipping_sku=given["shipping_sku"],
         discount_sku=given["discount_sku"],
         version=version,
@@ -69,15 +65,8 @@ def options_of(setting: str, given: Mapping[str, str]) -> Options:
     )
 
 
-def _pricelists(setting: str, text: str) -> dict[str, int]:
-    """ "EUR=2, USD=3" as a mapping."""
-    found = {}
-    for part in filter(None, (part.strip() for part in text.split(","))):
-        currency, _, number = (piece.strip() for piece in part.partition("="))
-        if len(currency) != 3 or not number:
-            raise SettingsError(f"{setting}: {part!r} is not written CURRENCY=ID, EUR=2")
-        found[currency.upper()] = _number(setting, number)
-    return found
+def _numbers(setting: str, texts: Mapping[str, str]) -> dict[str, int]:
+    return {name: _number(setting, text) for name, text in texts.items()}
 
 
 def _taxes(setting: str, text: str) -> TaxCodes:

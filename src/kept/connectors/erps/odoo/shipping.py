@@ -12,7 +12,7 @@ from datetime import timedelta
 from html import escape
 from typing import Any
 
-from kept.connectors.erp_amounts import pieces_of
+from kept.connectors.erp_amounts import pieces_of, seen_again
 from kept.connectors.erp_roles import line_no_of
 from kept.connectors.erps.odoo.booking import OdooBooking
 from kept.connectors.erps.odoo.codes import status_of
@@ -25,7 +25,6 @@ from kept.ports import (
     PostedShipment,
     ShipmentPosting,
     TemporaryFault,
-    UnknownResult,
 )
 
 _OPEN = ("draft", "waiting", "confirmed", "assigned")
@@ -84,13 +83,7 @@ class OdooShipments:
                     "then replay",
                     code="needs_answer",
                 )
-            try:
-                found = await self.find_shipment(posting)
-            except TemporaryFault as fault:
-                raise UnknownResult(f"shipment {posting.reference} was posted, and not seen again: {fault}") from fault
-        if found is None:
-            raise UnknownResult(f"shipment {posting.reference} was posted, and is not found yet")
-        return found
+            return await seen_again(f"shipment {posting.reference}", lambda: self.find_shipment(posting))
 
     async def _stage(self, posting: ShipmentPosting, key: str) -> Picking:
         """Say on an open delivery what goes now, and see that it is so."""

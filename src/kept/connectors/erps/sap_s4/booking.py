@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kept.connectors.erp_amounts import untied
+from kept.connectors.erp_amounts import seen_again, untied
 from kept.connectors.erps.sap_s4 import mapping
 from kept.connectors.erps.sap_s4.codes import status_of
 from kept.connectors.erps.sap_s4.schemas import Order
@@ -23,8 +23,6 @@ from kept.ports import (
     ErpOrderStatus,
     PermanentFault,
     SalesOrder,
-    TemporaryFault,
-    UnknownResult,
     Withdrawal,
 )
 
@@ -89,13 +87,7 @@ class S4Booking:
                 await self._services.change(entity, reason, key)
 
     async def _seen(self, reference: str) -> Order:
-        try:
-            standing = await self._services.order(reference)
-        except TemporaryFault as fault:
-            raise UnknownResult(f"order {reference} was made, and not seen again: {fault}") from fault
-        if standing is None:
-            raise UnknownResult(f"order {reference} was made, and is not found yet")
-        return standing
+        return await seen_again(f"order {reference}", lambda: self._services.order(reference))
 
     def _same(self, standing: Order, order: SalesOrder) -> BookedOrder:
         """Raises PermanentFault unless the standing order is the one that was asked for."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from kept.connectors.options import filled, several
 from kept.settings import SettingsError
 
 _REQUIRED = (
@@ -55,17 +56,8 @@ class Options:
 
 def options_of(setting: str, given: Mapping[str, str]) -> Options:
     """Raises SettingsError naming the option that is missing or unknown."""
-    known = {*_REQUIRED, *_DEFAULTS}
-    unknown = sorted(set(given) - known)
-    if unknown:
-        raise SettingsError(f"{setting}.{unknown[0]} is not known; known are {', '.join(sorted(known))}")
-    for name in _REQUIRED:
-        if not given.get(name):
-            raise SettingsError(f"{setting}.{name} is not set")
     if bool(given.get("customer")) == bool(given.get("customer_grouping")):
         raise SettingsError(f"{setting}: set either customer or customer_grouping")
-    values = {name: given[name] for name in _REQUIRED} | {
-        name: given.get(name) or default for name, default in _DEFAULTS.items()
-    }
-    currencies = tuple(part.strip().upper() for part in values.pop("currencies").split(",") if part.strip())
+    values = filled(setting, given, _REQUIRED, _DEFAULTS)
+    currencies = tuple(several(values.pop("currencies").upper()))
     return Options(currencies=currencies, **values)

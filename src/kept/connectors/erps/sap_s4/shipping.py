@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from kept.connectors.erp_amounts import pieces_of
+from kept.connectors.erp_amounts import pieces_of, seen_again
 from kept.connectors.erps.sap_s4 import mapping
 from kept.connectors.erps.sap_s4.booking import S4Booking
 from kept.connectors.erps.sap_s4.codes import is_done, status_of
@@ -20,8 +20,6 @@ from kept.ports import (
     PermanentFault,
     PostedShipment,
     ShipmentPosting,
-    TemporaryFault,
-    UnknownResult,
 )
 
 _ITEMS = "to_DeliveryDocumentItem"
@@ -63,13 +61,7 @@ class S4Deliveries:
             number = await self._made(order, posting, key)
             await self._services.act(f"{DELIVERIES}/PickAllItems", {"DeliveryDocument": number}, key)
             await self._services.act(f"{DELIVERIES}/PostGoodsIssue", {"DeliveryDocument": number}, key)
-            try:
-                found = await self.find_shipment(posting)
-            except TemporaryFault as fault:
-                raise UnknownResult(f"shipment {posting.reference} was posted, and not seen again: {fault}") from fault
-        if found is None:
-            raise UnknownResult(f"shipment {posting.reference} was posted, and is not found yet")
-        return found
+            return await seen_again(f"shipment {posting.reference}", lambda: self.find_shipment(posting))
 
     async def _made(self, order: Order, posting: ShipmentPosting, key: str) -> str:
         """The delivery under our reference: the one that an earlier try came to, or a new one."""

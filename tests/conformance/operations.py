@@ -148,7 +148,7 @@ def erp(of: Callable[[Erp], tuple[Perform, Perform | None]], kind: str = "", *, 
     return build
 
 
-def _there(port: T | None) -> T:
+def there(port: T | None) -> T:
     assert port is not None, "the bench's ERP offers everything"
     return port
 
@@ -495,12 +495,12 @@ WRITES: dict[str, Builder] = {
         "shipments",
     ),
     "erp.amend": erp(
-        lambda erp: (lambda: _there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments"
+        lambda erp: (lambda: there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments"
     ),
     "erp.invoice": erp(
         lambda erp: (
-            lambda: _there(erp.invoices).invoice(POSTING, KEY),
-            lambda: _there(erp.invoices).find_invoice(POSTING),
+            lambda: there(erp.invoices).invoice(POSTING, KEY),
+            lambda: there(erp.invoices).find_invoice(POSTING),
         ),
         "invoices",
     ),
@@ -524,7 +524,7 @@ WRITES: dict[str, Builder] = {
         "/Microsoft.NAV.shipAndInvoice",
     ),
     "business_central.amend": company(
-        lambda erp: (lambda: _there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments", ")"
+        lambda erp: (lambda: there(erp.amendment).amend(replace(ORDER, version=2), KEY), None), "amendments", ")"
     ),
     "business_central.withdraw": company(
         lambda erp: (lambda: erp.withdrawal.withdraw(REFERENCE, KEY), None), "withdrawals", ")"
@@ -548,7 +548,7 @@ WRITES: dict[str, Builder] = {
         "/button_validate",
     ),
     "odoo.amend": database(
-        lambda erp: (lambda: _there(erp.amendment).amend(replace(ODOO_ORDER, version=2), KEY), None),
+        lambda erp: (lambda: there(erp.amendment).amend(replace(ODOO_ORDER, version=2), KEY), None),
         "amendments",
         "/sale.order/write",
     ),
@@ -623,7 +623,7 @@ WRITES: dict[str, Builder] = {
         "PATCH /services/rest/record/v1/salesOrder/1001",
     ),
     "netsuite.amend": suite(
-        lambda erp: (lambda: _there(erp.amendment).amend(replace(SUITE_ORDER, version=2), KEY), None),
+        lambda erp: (lambda: there(erp.amendment).amend(replace(SUITE_ORDER, version=2), KEY), None),
         "amendments",
         "PATCH /services/rest/record/v1/salesOrder/1001",
     ),
@@ -662,41 +662,41 @@ READS: dict[str, Builder] = {
     "business_central.check_items": company(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "business_central.find_order": company(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "business_central.find_shipment": company(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
-    "business_central.credit_hold": company(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
-    "business_central.object_to": company(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
-    "business_central.read_orders": company(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "business_central.credit_hold": company(lambda erp: (lambda: there(erp.credit).credit_hold("C-1"), None)),
+    "business_central.object_to": company(lambda erp: (lambda: there(erp.check).object_to(ORDER), None)),
+    "business_central.read_orders": company(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "odoo.check_items": database(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "odoo.find_order": database(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "odoo.find_shipment": database(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
-    "odoo.object_to": database(lambda erp: (lambda: _there(erp.check).object_to(ODOO_ORDER), None)),
-    "odoo.warehouse_stock": database(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("WH"), None)),
-    "odoo.read_orders": database(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "odoo.object_to": database(lambda erp: (lambda: there(erp.check).object_to(ODOO_ORDER), None)),
+    "odoo.warehouse_stock": database(lambda erp: (lambda: there(erp.warehouses).warehouse_stock("WH"), None)),
+    "odoo.read_orders": database(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "erpnext.check_items": site(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "erpnext.find_order": site(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "erpnext.find_shipment": site(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
-    "erpnext.credit_hold": site(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
-    "erpnext.object_to": site(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
-    "erpnext.warehouse_stock": site(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("Stores - K"), None)),
-    "erpnext.read_orders": site(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "erpnext.credit_hold": site(lambda erp: (lambda: there(erp.credit).credit_hold("C-1"), None)),
+    "erpnext.object_to": site(lambda erp: (lambda: there(erp.check).object_to(ORDER), None)),
+    "erpnext.warehouse_stock": site(lambda erp: (lambda: there(erp.warehouses).warehouse_stock("Stores - K"), None)),
+    "erpnext.read_orders": site(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "sap_s4.check_items": system(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "sap_s4.find_order": system(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "sap_s4.find_shipment": system(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
-    "sap_s4.credit_hold": system(lambda erp: (lambda: _there(erp.credit).credit_hold("1000001"), None)),
-    "sap_s4.object_to": system(lambda erp: (lambda: _there(erp.check).object_to(S4_ORDER), None)),
-    "sap_s4.warehouse_stock": system(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("1010"), None)),
-    "sap_s4.read_orders": system(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "sap_s4.credit_hold": system(lambda erp: (lambda: there(erp.credit).credit_hold("1000001"), None)),
+    "sap_s4.object_to": system(lambda erp: (lambda: there(erp.check).object_to(S4_ORDER), None)),
+    "sap_s4.warehouse_stock": system(lambda erp: (lambda: there(erp.warehouses).warehouse_stock("1010"), None)),
+    "sap_s4.read_orders": system(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "netsuite.check_items": suite(lambda erp: (lambda: erp.items.check_items(["S1", "NO"]), None)),
     "netsuite.find_order": suite(lambda erp: (lambda: erp.booking.find_order(REFERENCE), None)),
     "netsuite.find_shipment": suite(lambda erp: (lambda: erp.shipments.find_shipment(CENTRAL_POSTING), None)),
-    "netsuite.credit_hold": suite(lambda erp: (lambda: _there(erp.credit).credit_hold("900"), None)),
-    "netsuite.object_to": suite(lambda erp: (lambda: _there(erp.check).object_to(SUITE_ORDER), None)),
-    "netsuite.warehouse_stock": suite(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("7"), None)),
-    "netsuite.read_orders": suite(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "netsuite.credit_hold": suite(lambda erp: (lambda: there(erp.credit).credit_hold("900"), None)),
+    "netsuite.object_to": suite(lambda erp: (lambda: there(erp.check).object_to(SUITE_ORDER), None)),
+    "netsuite.warehouse_stock": suite(lambda erp: (lambda: there(erp.warehouses).warehouse_stock("7"), None)),
+    "netsuite.read_orders": suite(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "erp.find_shipment": erp(lambda erp: (lambda: erp.shipments.find_shipment(POSTING), None)),
-    "erp.object_to": erp(lambda erp: (lambda: _there(erp.check).object_to(ORDER), None)),
-    "erp.credit_hold": erp(lambda erp: (lambda: _there(erp.credit).credit_hold("C-1"), None)),
-    "erp.warehouse_stock": erp(lambda erp: (lambda: _there(erp.warehouses).warehouse_stock("MAIN"), None)),
-    "erp.read_orders": erp(lambda erp: (lambda: _there(erp.orders).read_orders([REFERENCE]), None)),
+    "erp.object_to": erp(lambda erp: (lambda: there(erp.check).object_to(ORDER), None)),
+    "erp.credit_hold": erp(lambda erp: (lambda: there(erp.credit).credit_hold("C-1"), None)),
+    "erp.warehouse_stock": erp(lambda erp: (lambda: there(erp.warehouses).warehouse_stock("MAIN"), None)),
+    "erp.read_orders": erp(lambda erp: (lambda: there(erp.orders).read_orders([REFERENCE]), None)),
     "centre.find_request": centre(lambda centre: (lambda: centre.requests.find_request(PART), None)),
     "centre.stock": centre(lambda centre: (centre.stock.stock, None)),
 }

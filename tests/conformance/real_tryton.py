@@ -19,7 +19,7 @@ import httpx2
 from kept.connectors.http import HttpTargets
 from kept.connectors.registry import build_erp
 from kept.ports import Erp, SalesOrder
-from tests.conformance.operations import AT_ONCE, KEY, Bench, Builder, Perform
+from tests.conformance.operations import AT_ONCE, KEY, Bench, Builder, Perform, there
 from tests.conformance.wire import NO_LIMITS, Wire
 from tests.erps.tryton_desk import Desk
 from tests.erps.tryton_orders import ADDRESS, line, new_reference, open_erp, order_of, posting_of, settings
@@ -173,5 +173,12 @@ READS: dict[str, Builder] = {
     ),
     "tryton.find_shipment": _operation(
         lambda erp, order: (lambda: erp.shipments.find_shipment(posting_of(order)), None), booked=True
+    ),
+    "tryton.object_to": _operation(lambda erp, order: (lambda: there(erp.check).object_to(order), None)),
+    "tryton.warehouse_stock": _operation(
+        lambda erp, order: (lambda: there(erp.warehouses).warehouse_stock("WH"), None)
+    ),
+    "tryton.read_orders": _operation(
+        lambda erp, order: (lambda: there(erp.orders).read_orders([order.reference]), None), booked=True
     ),
 }

@@ -70,3 +70,6 @@ async def bench(tryton: TrytonServer, tmp_path: Path) -> AsyncIterator[TrytonBen
 
 class TestTryton(ErpSuite):
     """The suite."""
+
+    async def test_an_amended_order_says_what_its_newest_version_says(self, bench: TrytonBench) -> None:  # type: ignore[override]  # not built
+        assert bench.erp.amendment is None

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import json
+import os
 import re
+import subprocess
+import sys
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import replace
@@ -39,7 +43,11 @@ token = "file:{password}"
 shop = "{shop}"
 shipping_sku = "POSTAGE"
 tax_sku = "CHANNEL-TAX"
-timeout_s = 30"""
+timeout_s = 30
+
+[erps.main.warehouses]
+east = "WH"
+"""
 
 
 def world_with(server: TrytonServer) -> Callable[[Path, str], DemoWorld]:
@@ -66,6 +74,34 @@ def world_with(server: TrytonServer) -> Callable[[Path, str], DemoWorld]:
         return replace(world, kept_toml=toml)
 
     return make
+
+
+def reconciled(machine: Machine) -> list[tuple[str, str]]:
+    """What `kept reconcile` prints: (reference, cause)."""
+    settings = machine.settings
+    environment = {
+        **os.environ,
+        "KEPT_DATABASE_URL": settings.database_url,
+        "KEPT_REDIS_URL": settings.redis_url,
+        "KEPT_CONFIG": str(settings.home / "world" / "kept.toml"),
+    }
+    command = [sys.executable, "-m", "kept", "reconcile", "--json"]
+    ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    rows = json.loads(ran.stdout)
+    assert ran.returncode == bool(rows), ran.stderr
+    assert not ran.stderr.startswith("0 orders"), ran.stderr
+    return [(row["reference"], row["cause"]) for row in rows]
+
+
+async def stock_at_rest(machine: Machine, centre: str) -> dict[str, int]:
+    """The stock that routing sees there. Orders have not moved for an hour then: those are reconciled."""
+    database = Database(machine.settings.database_url, connections_max=1)
+    try:
+        await fetch(database, "UPDATE orders SET updated_at = updated_at - interval '1 hour'")
+        rows = await fetch(database, "SELECT sku, on_hand FROM stock WHERE centre = $1", centre)
+        return {row["sku"]: row["on_hand"] for row in rows}
+    finally:
+        await database.close()
 
 
 async def watched(machine: Machine) -> tuple[list[asyncpg.Record], list[asyncpg.Record]]:
@@ -123,7 +159,16 @@ def test_orders_are_booked_and_shipped_in_a_real_tryton_to_the_cent_and_the_piec
     loaded = replace(settings.load(), home=tmp_path / "home", port=free_port())
     with running(loaded, None, world_with(tryton)) as machine:
         orders, shipped = asyncio.run(watched(machine))
-    desk = Desk(tryton)
+        stock = asyncio.run(stock_at_rest(machine, "east"))
+        assert reconciled(machine) == []
+        lost = next(order["reference"] for order in orders if order["erp_order_id"])
+        (sale,) = (desk := Desk(tryton)).sales(lost, "id")
+        desk.call("sale.sale.write", [sale["id"]], {"web_id": f"{lost} lost"})
+        assert reconciled(machine) == [(lost, "erp_missing")]
+        desk.call("sale.sale.write", [sale["id"]], {"web_id": lost})
+        assert reconciled(machine) == []
+    # The simulated centres have some hundred pieces of a SKU, Tryton's warehouse about a million.
+    assert all(stock[f"SKU-{number:04d}"] > 900_000 for number in range(1, 201))
     booked = [order for order in orders if order["erp_order_id"]]
     references = [order["reference"] for order in booked]
     sales = sales_in(desk, references)

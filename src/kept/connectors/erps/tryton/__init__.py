@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from kept.connectors.erps.tryton.access import session_header
+from kept.connectors.erps.tryton.checking import TrytonCheck
 from kept.connectors.erps.tryton.client import TrytonSales
 from kept.connectors.erps.tryton.fulfilment import TrytonFulfilment
 from kept.connectors.erps.tryton.lookups import Lookups
+from kept.connectors.erps.tryton.reading import TrytonOrders, TrytonWarehouses
 from kept.connectors.erps.tryton.rpc import Rpc
 from kept.connectors.http import HttpTargets
 from kept.connectors.secrets import required, token
@@ -36,6 +38,17 @@ def build(name: str, settings: ErpSettings, targets: HttpTargets) -> Erp:
     )
     rpc = Rpc(target)
     shop = required(f"{setting}.shop", settings.shop)
-    sales = TrytonSales(rpc, Lookups(rpc, shop, settings.shipping_sku, settings.tax_sku))
+    lookups = Lookups(rpc, shop, settings.shipping_sku, settings.tax_sku)
+    sales = TrytonSales(rpc, lookups)
     fulfilment = TrytonFulfilment(rpc, sales)
-    return Erp(name=name, items=sales, customers=sales, booking=sales, shipments=fulfilment, withdrawal=fulfilment)
+    return Erp(
+        name=name,
+        items=sales,
+        customers=sales,
+        booking=sales,
+        shipments=fulfilment,
+        withdrawal=fulfilment,
+        check=TrytonCheck(lookups),
+        warehouses=TrytonWarehouses(rpc),
+        orders=TrytonOrders(rpc, lookups),
+    )

@@ -24,6 +24,13 @@ BOOKING: dict[str, str] = {
     "done": "",
 }
 
+# States of a sale that nothing may ship on yet, and of one that nothing will.
+BEGUN, CANCELLED = frozenset({"draft", "quotation"}), "cancelled"
+# A stock move's states after which it moves no more, the first one with the goods where they were to go.
+MOVED, ENDED = "done", frozenset({"done", "cancelled"})
+# Invoices that count.
+POSTED_INVOICE = frozenset({"posted", "paid"})
+
 # A shipment's states before the goods have left, in their order; the steps are in shipping.py.
 OPEN_SHIPMENT = frozenset({"draft", "waiting", "assigned", "picked", "packed"})
 SENT_SHIPMENT = frozenset({"shipped", "done"})

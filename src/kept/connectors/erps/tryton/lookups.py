@@ -76,11 +76,13 @@ class Lookups:
         if doubled:
             text = f"{self._rpc.name} has several products with the code {doubled[0]!r}"
             raise PermanentFault(text, code="ambiguous")
-        rates = await self._rates()
+        rates = await self.rates()
         sold = {product.code: _sold(product, rates) for product in found}
         return Products(sold, self._shipping_sku, self._tax_sku)
 
-    async def _rates(self) -> dict[int, Decimal | None]:
+    async def rates(self) -> dict[int, Decimal | None]:
+        """The share of the price that each tax is; None for one that is computed in another way."""
+
         async def ask() -> dict[int, Decimal | None]:
             taxes = await self._rpc.search("account.tax", [["parent", "=", None]], TAX_FIELDS, Tax)
             return {tax.id: _rate(tax) for tax in taxes}

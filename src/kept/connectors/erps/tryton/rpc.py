@@ -88,6 +88,20 @@ class Rpc:
             raise PermanentFault(f"{self.name} has {RECORDS_MAX} or more {model} for one search", code="too_many")
         return found
 
+    async def search_all(
+        self, model: str, domain: Sequence[object], fields: Sequence[str], kind: type[T], **context: object
+    ) -> list[T]:
+        """As `search`, in as many calls as it takes. `kind` has an `id`."""
+        found: list[T] = []
+        last = 0
+        while True:
+            params = [["AND", ["id", ">", last], domain], 0, RECORDS_MAX, [["id", "ASC"]], ["id", *fields]]
+            page: list[T] = await self._call(f"model.{model}.search_read", params, list[kind], context)  # type: ignore[valid-type]  # built here
+            found += page
+            if len(page) < RECORDS_MAX:
+                return found
+            last = page[-1].id  # type: ignore[attr-defined]  # as the text above says
+
     async def read(self, model: str, record: int, fields: Sequence[str], kind: type[T]) -> T:
         """One record that is known to be there. Raises PermanentFault if it is not."""
         (found,) = await self._call(f"model.{model}.read", [[record], ["id", *fields]], tuple[kind], {})  # type: ignore[valid-type]  # built here

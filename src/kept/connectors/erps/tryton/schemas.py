@@ -153,17 +153,62 @@ class Sale(msgspec.Struct):
     moves: list[Stated] = msgspec.field(name="moves.")
 
 
-SHIPMENT_FIELDS = [
-    *("state", "reference", "number", "_timestamp", "inventory_moves", "outgoing_moves"),
-    *("moves.quantity", "moves.origin", "moves.state"),
-]
-
-
 class Move(msgspec.Struct):
     id: int
     quantity: float
     origin: str | None  # "sale.line,7" of an outgoing move, "stock.move,9" of the picking for it
     state: str
+
+
+READ_FIELDS = [
+    *("state", "web_id", "total_amount", "tax_amount", "currency.code"),
+    *("lines.sequence", "lines.quantity", "lines.amount", "lines.taxes", "lines.product.code"),
+    *("moves.state", "moves.quantity", "moves.origin", "invoices.state", "invoices.total_amount"),
+]
+
+
+class ReadLine(msgspec.Struct):
+    """A line with its worth: no quantity and no product for a comment or a subtotal."""
+
+    id: int
+    sequence: int | None
+    quantity: float | None
+    amount: Amount | None
+    taxes: list[int]
+    product: Coded | None = msgspec.field(name="product.", default=None)
+
+
+class ReadInvoice(msgspec.Struct):
+    state: str
+    total_amount: Amount
+
+
+class ReadSale(msgspec.Struct):
+    """A sale, as it is compared."""
+
+    id: int
+    state: str
+    web_id: str
+    total_amount: Amount
+    tax_amount: Amount
+    currency: Coded = msgspec.field(name="currency.")
+    lines: list[ReadLine] = msgspec.field(name="lines.")
+    moves: list[Move] = msgspec.field(name="moves.")
+    invoices: list[ReadInvoice] = msgspec.field(name="invoices.")
+
+
+class OnHand(msgspec.Struct):
+    """A product with what a warehouse has of it."""
+
+    id: int
+    code: str | None
+    quantity: float
+
+
+SHIPMENT_FIELDS = [
+    *("state", "reference", "number", "_timestamp", "inventory_moves", "outgoing_moves"),
+    *("moves.quantity", "moves.origin", "moves.state"),
+]
 
 
 class Shipment(msgspec.Struct):

@@ -24,6 +24,7 @@ from kept.engine.streams import Streams, connect
 from kept.settings import Settings
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
+from kept.store.differences import Differences
 from kept.store.inbox import Inbox
 from kept.store.instructions import Instructions
 from kept.store.loading import Orders
@@ -45,6 +46,7 @@ class Services:
     queries: Queries
     orders: Orders
     dead_letters: DeadLetters
+    differences: Differences
     stock: StockRooms
     instructions: Instructions
     board: CircuitBoard
@@ -67,6 +69,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     """The application; it opens its connections when it starts and closes them when it stops."""
     database = Database(settings.database_url)
     board_redis = connect(settings.redis_url)
+    orders = Orders(database)
     services = Services(
         settings=settings,
         clock=clock,
@@ -74,8 +77,9 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         bell=bell,
         intake=Intake(Inbox(database), bell, sources_of(connectors)),
         queries=Queries(database),
-        orders=Orders(database),
+        orders=orders,
         dead_letters=DeadLetters(database, clock),
+        differences=Differences(database, orders),
         stock=StockRooms(database),
         instructions=Instructions(database, clock),
         board=CircuitBoard(board_redis),

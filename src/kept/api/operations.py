@@ -1,4 +1,4 @@
-"""Dead letters, health, metrics."""
+"""Dead letters, differences of the books, health, metrics."""
 
 from __future__ import annotations
 
@@ -76,6 +76,14 @@ async def replay(
     except BellUnavailable:  # the relay rings for them
         return {"replayed": replayed, "rung": False}
     return {"replayed": replayed, "rung": True}
+
+
+@router.get("/v1/differences", tags=["differences"])
+async def differences(
+    request: Request, _: _Operator, limit: Annotated[int, Query(ge=1, le=1000)] = 1000
+) -> dict[str, Any]:
+    """On what channel, ledger and ERP differ, with both sides' values, the oldest first: as the last round found it."""
+    return {"differences": await request.app.state.services.differences.open(limit)}
 
 
 @router.get("/healthz", tags=["health"])

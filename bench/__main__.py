@@ -16,6 +16,7 @@ from bench import intake, pipeline
 from bench.normalisation import normalisations_per_s
 from bench.peers import celery_peer, dbos_peer
 from bench.peers.pgbench_floor import floor_orders_per_s
+from bench.routing.measure import measure_routing
 from bench.servers import fresh_servers
 
 OUT = Path(__file__).parent / "out" / "results.json"
@@ -27,6 +28,11 @@ LIMITS = {
     "intake_vs_bare_route": (">=", 0.4),
     "release_p99_ms": ("<=", 1000.0),
     "worker_rss_mib": ("<=", 250.0),
+    "routing_gap_online_1_3": ("<=", 6.0),
+    "routing_gap_reevaluated_1_3": ("<=", 3.0),
+    "routing_gap_online_2_0": ("<=", 3.0),
+    "routing_gap_reevaluated_2_0": ("<=", 1.5),
+    "routing_per_s_10_centres": (">=", 3000.0),
     **{f"normalise_per_s_{kind}": (">=", 5000.0) for kind in ("amazon", "inhouse", "shopify", "walmart")},
 }
 _PEER_ORDERS = 500
@@ -98,15 +104,20 @@ def show(figures: dict[str, float], console: Console) -> bool:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--only", choices=("normalisation", "pipeline", "intake", "memory"), help="one part of it")
+    parser.add_argument(
+        "--only", choices=("normalisation", "routing", "pipeline", "intake", "memory"), help="one part of it"
+    )
     parser.add_argument("--orders", type=int, default=20_000, help="of each pipeline run")
     parser.add_argument("--memory-orders", type=int, default=100_000)
     parser.add_argument("--requests", type=int, default=20_000, help="of each intake run")
+    parser.add_argument("--referee-s", type=float, default=600.0, help="for HiGHS to prove an optimum")
     given = parser.parse_args()
     console = Console()
     figures: dict[str, float] = {}
     if given.only in (None, "normalisation"):
         figures |= normalisations_per_s()
+    if given.only in (None, "routing"):
+        figures |= measure_routing(console.print, within_s=given.referee_s)
     if given.only in (None, "pipeline"):
         measure_pipeline(figures, given.orders, console)
     if given.only in (None, "intake"):

@@ -11,7 +11,7 @@ from zoneinfo import ZoneInfo
 
 from kept.connectors.channels.shopify import mapping as shopify
 from kept.domain.order import Address
-from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.domain.routing import CentreProfile, Lane, RoutingPolicy, Service
 from kept.engine.streams import Streams
 from kept.observe.correlation import new_correlation_id
 from kept.ports import Channel, StockLevel, StockSnapshot
@@ -43,8 +43,8 @@ def profiles() -> tuple[CentreProfile, ...]:
         "europe": ("DE", "Europe/Berlin"),
     }
     services = (
-        Service("ground", 4, 8, 700, 1800, 90),
-        Service("express", 2, 4, 1900, 5200, 220),
+        Service("ground", Lane(4, 700, 90), Lane(8, 1800, 90)),
+        Service("express", Lane(2, 1900, 220), Lane(4, 5200, 220)),
     )
     return tuple(
         CentreProfile(name, country, ZoneInfo(zone), time(17), 0, frozenset(range(7)), services)

@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -105,8 +106,30 @@ class AddressSettings:
 
 
 @dataclass(frozen=True, slots=True)
+class BandSettings:
+    """What a service takes within the country to addresses up to so many kilometres away."""
+
+    up_to_km: int
+    days: int
+    base_minor: int
+    per_kg_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class OverrideSettings:
+    """What a service takes to a country, or to its postal codes that begin so; without `days` it does not go there."""
+
+    country: str
+    postal_prefix: str = ""
+    days: int | None = None
+    base_minor: int = 0
+    per_kg_minor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
 class ServiceSettings:
-    """A carrier service from a centre. Costs are minor units of the routing policy's currency."""
+    """A carrier service from a centre. Costs are minor units of the routing policy's currency. `domestic_days` and
+    `base_minor` are of addresses beyond the last of `bands`, and of postal codes that nobody can place."""
 
     name: str
     domestic_days: int
@@ -114,6 +137,11 @@ class ServiceSettings:
     per_kg_minor: int
     international_days: int | None = None  # None: does not leave the country
     international_base_minor: int = 0
+    bands: tuple[BandSettings, ...] = ()  # from near to far
+    overrides: tuple[OverrideSettings, ...] = ()  # the longest prefix that fits counts, before bands
+    cutoff: str = ""  # local wall time "HH:MM" of its pickup; empty: the centre's
+    pickup_days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)  # on which it collects where the centre works; Monday is 0
+    carrying_days: tuple[int, ...] = (0, 1, 2, 3, 4, 5, 6)  # that count on the way
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +160,27 @@ class CentreSettings:
     requests_at_once: int = 16
     handling_days: int = 0
     working_days: tuple[int, ...] = (0, 1, 2, 3, 4)  # Monday is 0
+    holidays: str = ""  # whose public holidays it keeps: a country, "DE", or a part of one, "US-NJ"; empty: none
+    closed: tuple[date, ...] = ()  # days of its own on which it does not work: 2026-12-24
+    open: tuple[date, ...] = ()  # public holidays on which it works all the same
+    capacity_pieces: int = 0  # that leave it on a day; 0: as many as come
+    order_minor: int = 0  # what handling an order's part costs there
+    piece_minor: int = 0  # and each of its pieces
+
+
+@dataclass(frozen=True, slots=True)
+class RuleSettings:
+    """Who may ship what where. It applies to SKUs like one of `skus` (shell patterns) in orders of `accounts` to
+    `countries`; what is empty asks for nothing. Hazardous goods that one centre may send by one service, a market
+    that one centre serves."""
+
+    name: str
+    skus: tuple[str, ...] = ()
+    accounts: tuple[str, ...] = ()
+    countries: tuple[str, ...] = ()
+    only_centres: tuple[str, ...] = ()
+    not_centres: tuple[str, ...] = ()
+    only_services: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +190,11 @@ class RoutingSettings:
     name: str = "default"
     currency: str = "USD"
     parts_max: int = 3  # more than three parcels for one order costs more goodwill than it saves days
+    split_minor: int = 200  # what each parcel but the first costs besides its own charge: goodwill, another door bell
+    late_day_minor: int = 500  # what each day costs by which a parcel comes after the promise
+    scarcity_cap_minor: int = 200  # the most that the last pieces of a SKU at a centre are worth to later orders
+    scarcity_cover_percent: int = 75  # how much of all centres' stock is expected to be sold before more comes
+    rules: tuple[RuleSettings, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

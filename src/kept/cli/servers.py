@@ -110,8 +110,8 @@ def check(config: Config = None) -> None:
     """Check the configuration and whether the servers answer. Exit code 1 if anything is wrong."""
     from kept.connectors.registry import build_connectors
     from kept.engine.streams import Streams, connect
-    from kept.processes.assembly import routing_policy
     from kept.processes.file_drop import folders_of
+    from kept.processes.routing_policy import routing_policy
     from kept.store.database import Database
 
     async def work() -> bool:

@@ -142,6 +142,8 @@ class Runner:
                 # Never cancelled: what Redis gave to a cancelled read would lie idle until it is claimed.
                 reading = reading or asyncio.create_task(self._read(step.name))
                 await self._anything(step.name, reading)
+                if self._stopping.is_set():
+                    break  # what came meanwhile is handed back
                 if reading.done():
                     finished, reading = reading, None
                     rungs = finished.result()

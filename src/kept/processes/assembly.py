@@ -5,21 +5,20 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, datetime, timedelta
 from time import monotonic
 from typing import Protocol
-from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from kept.connectors.registry import Connectors, build_connectors
 from kept.connectors.traffic import Shared
 from kept.domain.order import Address
-from kept.domain.routing import CentreProfile, RoutingPolicy, Service
 from kept.domain.values import changed
 from kept.engine.circuit_board import CircuitBoard
 from kept.engine.effects import DeliveryEffects
 from kept.engine.quotas import Quotas
 from kept.engine.streams import connect
 from kept.ports import CheckItems, Erp, ItemCheck
+from kept.processes.routing_policy import routing_policy
 from kept.settings import Business, CentreSettings, Settings, SettingsError
 from kept.steps.ports import AccountRules, LabelPolicy, Ports
 from kept.store.database import Database
@@ -100,44 +99,6 @@ class CachedItems:
 
     def _is_known(self, sku: str, since_s: float) -> bool:
         return sku in self._good and self._good[sku][0] > since_s
-
-
-def routing_policy(business: Business) -> RoutingPolicy:
-    """The policy that the settings describe; SettingsError where a value is impossible."""
-    return RoutingPolicy(
-        name=business.routing.name,
-        centres=tuple(_profile(name, centre) for name, centre in sorted(business.centres.items())),
-        parts_max=business.routing.parts_max,
-    )
-
-
-def _profile(name: str, centre: CentreSettings) -> CentreProfile:
-    try:
-        timezone = ZoneInfo(centre.timezone)
-        cutoff = time.fromisoformat(centre.cutoff)
-    except (ZoneInfoNotFoundError, ValueError) as error:
-        raise SettingsError(f"centre {name!r}: {error}") from error
-    if not set(centre.working_days) & set(range(7)):
-        raise SettingsError(f"centre {name!r}: working_days {centre.working_days} has no day of a week (0 to 6)")
-    return CentreProfile(
-        name=name,
-        country=centre.address.country,
-        timezone=timezone,
-        cutoff=cutoff,
-        handling_days=centre.handling_days,
-        working_days=frozenset(centre.working_days),
-        services=tuple(
-            Service(
-                name=service.name,
-                domestic_days=service.domestic_days,
-                international_days=service.international_days,
-                base_minor=service.base_minor,
-                international_base_minor=service.international_base_minor,
-                per_kg_minor=service.per_kg_minor,
-            )
-            for service in centre.services
-        ),
-    )
 
 
 def centre_address(centre: CentreSettings) -> Address:

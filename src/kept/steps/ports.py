@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Protocol
 
 from kept.domain.order import Address
@@ -24,9 +24,15 @@ class ReadOrders(Protocol):
 
 
 class ReadAvailability(Protocol):
-    """Pieces that may still be promised, by (centre, sku)."""
+    """What centres may still promise."""
 
-    async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]: ...
+    async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]:
+        """Pieces, by (centre, sku)."""
+        ...
+
+    async def booked(self, policy: RoutingPolicy, now: datetime) -> dict[tuple[str, date], int]:
+        """Pieces that leave the centres of limited capacity, by (centre, day there), from today on."""
+        ...
 
 
 class TakeIds(Protocol):

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 from kept.domain.events import OrderRouted
 from kept.domain.progress import Order
-from kept.domain.routing import Demand, NoPlan, Plan, departure, plan, take
+from kept.domain.routing import Demand, Leaving, Plan, Situation, plan, take
 from kept.engine.outcome import Done, Outcome, Reject, Wait
 from kept.steps.ports import Ports
 
@@ -16,24 +16,30 @@ _LOOK_AGAIN = timedelta(seconds=60)
 
 
 async def route(orders: Sequence[Order], ports: Ports) -> Sequence[Outcome]:
+    """The orders in turn, which is that of urgency, each with what those before it left."""
+    policy, now = ports.routing, ports.clock()
     demands = [demand_of(order) for order in orders]
-    stock = await ports.availability.available({line.sku for d in demands for line in d.lines})
-    now = ports.clock()
-    departures = {centre.name: departure(centre, now) for centre in ports.routing.centres}
+    situation = Situation(
+        now,
+        available=await ports.availability.available({line.sku for d in demands for line in d.lines}),
+        booked=await ports.availability.booked(policy, now),
+    )
+    leaving = Leaving(policy, situation)
     outcomes: list[Outcome] = []
     for demand in demands:
         if not demand.lines:  # an amendment that took pieces away: what is left is where it was
-            outcomes.append(Done([OrderRouted((), late=False, ruled_out=(), policy=ports.routing.name)]))
+            outcomes.append(Done([OrderRouted((), late=False, ruled_out=(), policy=policy.name)]))
             continue
-        decision = plan(demand, stock, ports.routing, departures)
-        match decision:
-            case Plan(parts=parts, late=late, ruled_out=ruled_out):
-                take(parts, stock)
-                outcomes.append(Done([OrderRouted(parts, late, ruled_out, ports.routing.name)]))
-            case NoPlan(ruled_out=ruled_out, exhausted=True):
-                outcomes.append(Reject("no centre is left: " + "; ".join(ruled_out), "no_centre_left"))
-            case NoPlan(ruled_out=ruled_out):
-                outcomes.append(Wait(now + _LOOK_AGAIN, "not in stock: " + "; ".join(ruled_out)))
+        decision = plan(demand, situation, policy, leaving)
+        if isinstance(decision, Plan):
+            parts = decision.parts
+            take(parts, situation, policy)
+            outcomes.append(Done([OrderRouted(parts, decision.late, decision.ruled_out, policy.name)]))
+        elif decision.exhausted:
+            why = "no centre is left: " + "; ".join(decision.ruled_out)
+            outcomes.append(Reject(why, "no_centre_left"))
+        else:
+            outcomes.append(Wait(now + _LOOK_AGAIN, "not in stock: " + "; ".join(decision.ruled_out)))
     return outcomes
 
 
@@ -48,4 +54,6 @@ def demand_of(order: Order) -> Demand:
         ship_by=content.promise.ship_by,
         deliver_by=content.promise.deliver_by,
         refused=order.refused(),
+        postal_code=content.ship_to.postal_code,
+        account=content.account,
     )

@@ -8,16 +8,19 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from datetime import datetime
+from datetime import date, datetime
 
 import asyncpg
 
+from kept.domain.lifecycle import PartState
 from kept.domain.progress import StockMove
+from kept.domain.routing import RoutingPolicy
 from kept.ports import StockSnapshot
 from kept.store.database import Database
 from kept.store.plan import Change
 
 Key = tuple[str, str]  # (centre, sku)
+_STOPPED = [PartState.REJECTED.value, PartState.CANCELLED.value]
 
 
 class StockRooms:
@@ -33,6 +36,21 @@ class StockRooms:
                 "SELECT centre, sku, on_hand - reserved FROM stock WHERE sku = ANY($1::text[])", list(set(skus))
             )
         return {(centre, sku): free for centre, sku, free in rows}
+
+    async def booked(self, policy: RoutingPolicy, now: datetime) -> dict[tuple[str, date], int]:
+        """Pieces that leave the centres of limited capacity, by (centre, day there), from today on."""
+        limited = [centre for centre in policy.centres if centre.capacity_pieces]
+        if not limited:
+            return {}
+        async with self._database.connection() as connection:
+            rows = await connection.fetch(
+                _BOOKED,
+                [centre.name for centre in limited],
+                [centre.timezone.key for centre in limited],
+                [now.astimezone(centre.timezone).date() for centre in limited],
+                _STOPPED,
+            )
+        return {(centre, day): pieces for centre, day, pieces in rows}
 
     async def take_snapshot(self, centre: str, snapshot: StockSnapshot) -> int:
         """Take in a centre's count; how many SKUs it changed.
@@ -153,6 +171,15 @@ def _place(move: StockMove) -> Key:
     return move.centre, move.sku
 
 
+# What leaves on a day was promised for it, also if it left by now.
+_BOOKED = """
+SELECT p.centre, (p.ships_at AT TIME ZONE c.zone)::date AS day, sum(l.quantity)::int
+FROM unnest($1::text[], $2::text[], $3::date[]) AS c(name, zone, today)
+JOIN parts p ON p.centre = c.name AND (p.ships_at AT TIME ZONE c.zone)::date >= c.today
+    AND NOT p.state = ANY($4::text[])
+JOIN part_lines l USING (order_id, number)
+GROUP BY 1, 2
+"""
 # A snapshot taken after the shipment has it counted out already, unless the books did not know of it.
 _SHIP = """
 WITH gone AS (

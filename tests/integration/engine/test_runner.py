@@ -327,10 +327,12 @@ async def test_a_graceful_stop_hands_back_what_it_can_not_finish(world: World) -
     assert len(world.erp.orders) == 5
 
 
-async def test_a_graceful_stop_finishes_what_it_can(world: World) -> None:
+@pytest.mark.parametrize("block_ms", [20, 2000], ids=["reads-return", "reads-wait"])
+async def test_a_graceful_stop_finishes_what_it_can(world: World, block_ms: int) -> None:
+    """And begins nothing that follows from it, though the loops of the next steps may still wait for a read."""
     gate = hold_booking(world)
     await world.sell(5)
-    worker = world.shop.begin(world.factory)
+    worker = world.shop.begin(world.factory, limits=replace(QUICK, block_ms=block_ms))
     await until(lambda: gate.waiting == 5)
     worker.runner.stop()
     gate.open.set()

@@ -16,7 +16,7 @@ import orjson
 from kept.connectors.channels.shopify import mapping as shopify
 from kept.domain.lifecycle import OrderState
 from kept.domain.order import Address
-from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.domain.routing import CentreProfile, Lane, RoutingPolicy, Service
 from kept.engine.interfaces import BellUnavailable
 from kept.engine.streams import Streams, connect
 from kept.observe.correlation import new_correlation_id
@@ -44,7 +44,10 @@ ACCOUNT = "shop"
 
 def _profile(name: str) -> CentreProfile:
     country, zone = CENTRES[name]
-    services = (Service("ground", 4, 8, 700, 1800, 90), Service("express", 2, 4, 1900, 5200, 220))
+    services = (
+        Service("ground", Lane(4, 700, 90), Lane(8, 1800, 90)),
+        Service("express", Lane(2, 1900, 220), Lane(4, 5200, 220)),
+    )
     return CentreProfile(name, country, ZoneInfo(zone), time(17), 0, frozenset(range(7)), services)
 
 

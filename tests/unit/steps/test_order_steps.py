@@ -66,7 +66,7 @@ async def test_a_batch_asks_for_stock_once_and_promises_each_piece_once() -> Non
         "east",
         "west",
     ]
-    assert third == Wait(NOW + timedelta(seconds=60), "not in stock: east: not enough stock; west: not enough stock")
+    assert third == Wait(NOW + timedelta(seconds=60), "not in stock: west: not in stock; SKU-1: 1 more than there are")
     assert world.stock.asked == [{"SKU-1"}]
 
 

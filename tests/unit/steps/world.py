@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, time, timedelta
+from datetime import UTC, date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
@@ -13,7 +13,7 @@ import orjson
 
 from kept.domain.order import Address, OrderContent
 from kept.domain.progress import Order
-from kept.domain.routing import CentreProfile, RoutingPolicy, Service
+from kept.domain.routing import CentreProfile, Lane, RoutingPolicy, Service
 from kept.domain.skus import Component
 from kept.domain.subjects import Message
 from kept.engine.interfaces import EffectStanding
@@ -141,6 +141,9 @@ class Stock:
     async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]:
         self.asked.append(set(skus))
         return {key: pieces for key, pieces in self.pieces.items() if key[1] in self.asked[-1]}
+
+    async def booked(self, policy: RoutingPolicy, now: datetime) -> dict[tuple[str, date], int]:
+        return {}
 
 
 @dataclass
@@ -293,7 +296,7 @@ class World:
 
 
 def _profile(name: str) -> CentreProfile:
-    service = Service("ground", 3, None, 500 if name == "east" else 600, 0, 0)
+    service = Service("ground", Lane(3, 500 if name == "east" else 600))
     return CentreProfile(name, "US", ZoneInfo("America/New_York"), time(17), 0, frozenset(range(7)), (service,))
 
 

@@ -11,6 +11,7 @@ from kept.api.access import require_operator
 from kept.api.problems import Problem
 from kept.domain.lifecycle import OrderState
 from kept.store.queries import OrderFilter
+from kept.store.routing_views import decisions_of
 
 router = APIRouter(prefix="/v1", tags=["status"], dependencies=[Depends(require_operator)])
 
@@ -45,6 +46,15 @@ async def timeline(request: Request, name: _Name) -> dict[str, Any]:
     found = await _order(request, name)
     entries = await request.app.state.services.queries.timeline(found["id"])
     return {"reference": found["reference"], "timeline": entries}
+
+
+@router.get("/orders/{name}/routing")
+async def routing(request: Request, name: _Name) -> dict[str, Any]:
+    """Why an order was routed as it was: each decision with its inputs, candidates, costs, runner-up and words."""
+    found = await decisions_of(request.app.state.services.database, name)
+    if found is None:
+        raise Problem(404, "Unknown order", "No order has that reference, number or channel id.")
+    return found
 
 
 @router.get("/documents/{sha256}", response_class=Response)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kept.cli import channels, data, events, reconcile, servers, targets, world
+from kept.cli import channels, data, events, reconcile, routing, servers, targets, world
 from kept.embedded.errors import EmbeddedError
 from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
@@ -18,6 +18,7 @@ channels.register(app)
 targets.register(app)
 events.register(app)
 reconcile.register(app)
+routing.register(app)
 world.register(app)
 
 

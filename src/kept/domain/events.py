@@ -168,12 +168,17 @@ class PlannedPart:
 
 @dataclass(frozen=True, slots=True)
 class OrderRouted:
-    """Centres were chosen and their stock reserved. `late` says that the promise could not be met."""
+    """Centres were chosen and their stock reserved. `late` says that the promise could not be met.
+
+    `decision` is the SHA-256 of the record of how it was decided, a document of the order; "" for none.
+    """
 
     parts: tuple[PlannedPart, ...]
     late: bool
     ruled_out: tuple[str, ...]
     policy: str
+    policy_sha256: str = ""
+    decision: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from kept.store.effects import IntentWriter
 from kept.store.loading import Orders
 from kept.store.migrate import installation_prefix
 from kept.store.postgres import PostgresStore
+from kept.store.routing import RoutingRecords
 
 log = structlog.get_logger("kept.worker")
 
@@ -39,6 +40,7 @@ async def _work(settings: Settings, connectors: Connectors, limits: Limits | Non
     try:
         prefix = await installation_prefix(database)
         ports = assemble_ports(database, orders, connectors, settings.business, prefix)
+        await RoutingRecords(database).keep_policy(ports.base.routing, utc_now())
         store = PostgresStore(database, orders, utc_now)
         runner = Runner(FLOW, ports, store, IntentWriter(database), bell, utc_now, limits)
         stop_on_signal(runner.stop)

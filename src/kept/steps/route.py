@@ -8,7 +8,8 @@ from datetime import timedelta
 from kept.domain.events import OrderRouted
 from kept.domain.progress import Order
 from kept.domain.routing import Demand, Leaving, Plan, Situation, plan, take
-from kept.engine.outcome import Done, Outcome, Reject, Wait
+from kept.domain.routing.record import KIND, inputs_of, recorded
+from kept.engine.outcome import Document, Done, Outcome, Reject, Wait
 from kept.steps.ports import Ports
 
 # How soon an order without stock is looked at again: centres count far less often than this.
@@ -30,11 +31,15 @@ async def route(orders: Sequence[Order], ports: Ports) -> Sequence[Outcome]:
         if not demand.lines:  # an amendment that took pieces away: what is left is where it was
             outcomes.append(Done([OrderRouted((), late=False, ruled_out=(), policy=policy.name)]))
             continue
+        inputs = inputs_of(demand, situation, policy)
         decision = plan(demand, situation, policy, leaving)
         if isinstance(decision, Plan):
+            record = recorded(inputs, policy, decision)
             parts = decision.parts
             take(parts, situation, policy)
-            outcomes.append(Done([OrderRouted(parts, decision.late, decision.ruled_out, policy.name)]))
+            fact = OrderRouted(parts, decision.late, decision.ruled_out, policy.name, policy.sha256, record.sha256)
+            document = Document(record.sha256, KIND, "application/json", record.content)
+            outcomes.append(Done([fact], documents=[document]))
         elif decision.exhausted:
             why = "no centre is left: " + "; ".join(decision.ruled_out)
             outcomes.append(Reject(why, "no_centre_left"))

@@ -2,14 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
-import json
-import os
-import sys
 import time
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -17,55 +11,9 @@ from kept.engine.circuit_board import CircuitBoard, Notice
 from kept.engine.streams import connect
 from kept.simulator.demo import demo_config
 from kept.store.database import Database
+from tests.integration.kept_command import Kept
 from tests.integration.store.driving import Driver, failed
 from tests.servers import Servers, execute, value_of
-
-
-@dataclass(frozen=True)
-class Ended:
-    """What a command left behind."""
-
-    code: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
-
-
-class Kept:
-    """Runs `kept`."""
-
-    def __init__(self, environment: dict[str, str]) -> None:
-        self.environment = environment
-
-    async def __call__(self, *arguments: str, **environment: str) -> Ended:
-        process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            "-m",
-            "kept",
-            *arguments,
-            stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
-            stderr=asyncio.subprocess.PIPE,
-            env={**self.environment, **environment},
-        )
-        out, err = await asyncio.wait_for(process.communicate(), 60)
-        assert process.returncode is not None
-        return Ended(process.returncode, out.decode(), err.decode())
-
-
-@pytest.fixture
-def kept(tmp_path: Path, database_url: str, redis_url: str) -> Kept:
-    inherited = {name: value for name, value in os.environ.items() if not name.startswith("KEPT_")}
-    return Kept(
-        {
-            **inherited,
-            "KEPT_HOME": str(tmp_path / "home"),
-            "KEPT_DATABASE_URL": database_url,
-            "KEPT_REDIS_URL": redis_url,
-        }
-    )
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from kept.store.database import Database
-from tests.integration.cli.test_commands import Kept
+from tests.integration.kept_command import Kept
 from tests.servers import value_of
 from tests.unit.connectors.channels.inhouse.orders import line, order
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from kept.domain.routing.calendars import departure
-from kept.domain.routing.demand import Candidate, Costs, Demand, NoPlan, RuledOut, Situation, Stock
+from kept.domain.routing.demand import Candidate, Costs, Demand, Flip, NoPlan, RuledOut, Situation, Stock
 from kept.domain.routing.offers import Leaving
 from kept.domain.routing.policy import Band, CentreProfile, Lane, Override, RoutingPolicy, Rule, Service
 from kept.domain.routing.router import Plan, plan, take
@@ -14,6 +14,7 @@ __all__ = [
     "CentreProfile",
     "Costs",
     "Demand",
+    "Flip",
     "Lane",
     "Leaving",
     "NoPlan",

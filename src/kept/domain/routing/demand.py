@@ -91,6 +91,17 @@ class Costs:
 
 
 @dataclass(frozen=True, slots=True)
+class Flip:
+    """The least change of one kind by which another plan would have been made."""
+
+    kind: str  # "cost": minor units less; "stock": pieces more; "promise": seconds later
+    centre: str
+    service: str
+    by: int
+    saves_minor: int  # what the other plan weighs less, had it been so; 0 for "cost"
+
+
+@dataclass(frozen=True, slots=True)
 class NoPlan:
     """Nobody can ship it now; why, by centre. `exhausted` when every centre has refused or may not: waiting won't
     help."""

@@ -194,9 +194,17 @@ class Asked:
 
     def _late_minor(self, leaves: datetime, arrives: datetime) -> int:
         """For each day begun after the promise."""
+        return self.policy.late_day_minor * -(-self._after_s(leaves, arrives) // _DAY_S)
+
+    def late_s(self, offer: Offer) -> int:
+        """Seconds by which an offer misses the promise; 0 if it keeps it."""
+        return max(0, self._after_s(offer.ships_at, offer.delivers_at))
+
+    def _after_s(self, leaves: datetime, arrives: datetime) -> int:
+        """Seconds begun."""
         demand = self.demand
-        late_s = max((arrives - demand.deliver_by).total_seconds(), (leaves - demand.ship_by).total_seconds())
-        return self.policy.late_day_minor * -int(-late_s // _DAY_S)
+        late = max(arrives - demand.deliver_by, leaves - demand.ship_by)
+        return -int(-late.total_seconds() // 1)
 
     def _allowed(self, centre: CentreProfile, service: Service) -> tuple[bool, ...]:
         return tuple(all(rule.allows(centre.name, service.name) for rule in of) for of in self._rules)

@@ -7,14 +7,14 @@ Costs are integer minor units of the policy's currency, distances whole kilometr
 from __future__ import annotations
 
 import hashlib
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, is_dataclass
+from dataclasses import dataclass, fields
 from datetime import date, time
 from fnmatch import fnmatchcase
 from functools import cached_property
 from typing import Any
 from zoneinfo import ZoneInfo
+
+import orjson
 
 EVERY_DAY = frozenset(range(7))
 PARTS_MAX = 3  # of an exact plan: three parcels cover nearly every order, and subsets of more are too many
@@ -151,18 +151,15 @@ class RoutingPolicy:
 
 def canonical(value: object) -> bytes:
     """JSON with sorted keys and no blanks: the same bytes for the same content."""
-    return json.dumps(_plain(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+    if isinstance(value, RoutingPolicy):  # whose hash is kept beside its fields
+        value = {field.name: getattr(value, field.name) for field in fields(value)}
+    return orjson.dumps(value, default=_plain, option=orjson.OPT_SORT_KEYS | orjson.OPT_NON_STR_KEYS)
 
 
 def _plain(value: Any) -> Any:
-    if is_dataclass(value) and not isinstance(value, type):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, Mapping):
-        return {str(key): _plain(each) for key, each in value.items()}
-    if isinstance(value, frozenset | set):
-        return sorted(_plain(each) for each in value)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        return [_plain(each) for each in value]
-    if isinstance(value, date | time):  # and datetime
-        return value.isoformat()
-    return value.key if isinstance(value, ZoneInfo) else value
+    """What JSON has no word for."""
+    if isinstance(value, frozenset):
+        return sorted(value)
+    if isinstance(value, ZoneInfo):
+        return value.key
+    raise TypeError(type(value).__name__)

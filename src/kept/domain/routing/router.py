@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from kept.domain.events import PlannedLine, PlannedPart
-from kept.domain.routing.demand import Candidate, Costs, Demand, NoPlan, RuledOut, Situation, words_of
+from kept.domain.routing.demand import Candidate, Costs, Demand, Flip, NoPlan, RuledOut, Situation, words_of
 from kept.domain.routing.offers import Asked, Leaving, Offer, Unit
 from kept.domain.routing.policy import RoutingPolicy
 from kept.domain.routing.search import Found, Rows, Search, as_few_as_hold_it
@@ -23,6 +23,8 @@ class Plan:
     def __init__(
         self,
         asked: Asked,
+        situation: Situation,
+        leaving: Leaving,
         offers: Sequence[Offer],
         out: Sequence[Candidate],
         stock: Rows,
@@ -31,6 +33,8 @@ class Plan:
         second: Found | None,
     ) -> None:
         self._asked = asked
+        self._situation = situation
+        self._leaving = leaving
         self._offers = offers
         self._out = out
         self._stock = stock
@@ -59,6 +63,42 @@ class Plan:
     def ruled_out(self) -> tuple[str, ...]:
         return words_of(self.candidates)
 
+    def flips(self) -> tuple[Flip, ...]:
+        """The least change of each kind that would have led to another plan: the runner-up cheaper by so much; a centre
+        with so many pieces more; a promise so much later. Of stock and promise, of single centres that would then ship
+        everything for less."""
+        weighed = self.costs.weighed_minor
+        found: list[Flip] = []
+        if self._second is not None:
+            names = [offer.name for offer in self._best.offers]
+            other = next((offer for offer in self._second.offers if offer.name not in names), self._second.offers[0])
+            wins_ties = self._second.rank[1:] < self._best.rank[1:]
+            found.append(Flip("cost", *other.name, self._second.weighed_minor - weighed + (not wins_ties), 0))
+        more: list[Flip] = []
+        later: list[Flip] = []
+        for offer in self._offers_of_all():
+            whole = offer.parcel_minor
+            units = zip(self._asked.units, offer.each_minor, strict=True)
+            whole += sum(unit.pieces * each for unit, each in units)
+            if whole >= weighed or not all(offer.allowed):
+                continue
+            stock = self._stock[offer.name[0]]
+            lacking = sum(max(0, unit.pieces - held) for unit, held in zip(self._asked.units, stock, strict=True))
+            if lacking and offer.keeps:
+                more.append(Flip("stock", *offer.name, lacking, weighed - whole))
+            if not lacking and not offer.keeps:
+                later.append(Flip("promise", *offer.name, self._asked.late_s(offer), weighed - whole))
+        for some in (more, later):
+            if some:
+                found.append(min(some, key=lambda flip: (flip.by, -flip.saves_minor, flip.centre, flip.service)))
+        return tuple(found)
+
+    def _offers_of_all(self) -> list[Offer]:
+        """Of centres that have nothing of it too."""
+        offered = {offer.name[0] for offer in self._offers}
+        others = [centre for centre in self._asked.policy.centres if centre.name not in offered]
+        return [*self._offers, *self._asked.offers(others, self._situation, self._leaving)[0]]
+
     @property
     def runner_up(self) -> tuple[PlannedPart, ...]:
         """The best plan by another set of services; empty if there is none."""
@@ -80,14 +120,15 @@ def plan(demand: Demand, situation: Situation, policy: RoutingPolicy, leaving: L
     asked = Asked(demand, policy)
     stock = {centre.name: asked.stock_of(centre.name, situation.available) for centre in policy.centres}
     holding = [centre for centre in policy.centres if any(stock[centre.name])]
-    offers, out = asked.offers(holding, situation, leaving or Leaving(policy, situation))
+    leaving = leaving or Leaving(policy, situation)
+    offers, out = asked.offers(holding, situation, leaving)
     if len(holding) < len(policy.centres):
         out += _without_stock(policy, stock, demand, situation)
     worth = asked.worth(situation.available)
     found = cheapest(asked, offers, stock, worth)
     if found is not None:
-        return Plan(asked, offers, out, stock, worth, *found)
-    able, unable = asked.offers(policy.centres, situation, Leaving(policy, situation))
+        return Plan(asked, situation, leaving, offers, out, stock, worth, *found)
+    able, unable = asked.offers(policy.centres, situation, leaving)
     exhausted = not able and all(each.ruled_out in _FOR_GOOD for each in unable)
     lacking = [(unit.sku, _lacking(place, unit, offers, stock)) for place, unit in enumerate(asked.units)]
     missing = () if exhausted else tuple((sku, pieces) for sku, pieces in lacking if pieces)

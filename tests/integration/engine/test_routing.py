@@ -1,0 +1,83 @@
+"""Every routing decision is kept with all that it depends on, is told in words, and can be made again to the byte."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from kept.domain.routing import RoutingPolicy
+from kept.processes.assembly import utc_now
+from kept.store.routing import RoutingRecords
+from kept.store.routing_views import decisions_of, verified_since
+from tests.integration.engine.world import World
+from tests.integration.kept_command import Kept
+from tests.servers import execute, fetch
+
+
+def policy_of(world: World) -> RoutingPolicy:
+    return world.factory(None).routing
+
+
+async def routed(world: World, orders: int) -> list[str]:
+    """References of orders that went all the way."""
+    await RoutingRecords(world.database).keep_policy(policy_of(world), utc_now())
+    await world.sell(orders)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await world.all_complete(orders)
+    return [row["reference"] for row in await fetch(world.database, "SELECT reference FROM orders ORDER BY id")]
+
+
+async def test_each_decision_is_kept_and_is_the_same_when_it_is_made_again(world: World) -> None:
+    references = await routed(world, 6)
+    done = await verified_since(world.database, await _long_ago(world))
+    assert done == {"decisions": 6, "differing": []}
+    for reference in references:
+        found = await decisions_of(world.database, reference)
+        assert found is not None
+        (decision,) = found["decisions"]
+        (fact,) = await fetch(
+            world.database,
+            "SELECT l.data->>'decision' AS decision, l.data->>'policy_sha256' AS policy FROM ledger l"
+            " JOIN orders o ON o.id = l.order_id WHERE o.reference = $1 AND l.type = 'OrderRouted'",
+            reference,
+        )
+        assert (fact["decision"], fact["policy"]) == (decision["sha256"], policy_of(world).sha256)
+        assert decision["policy"] == policy_of(world).name
+        assert decision["words"][0].startswith(decision["outcome"]["parts"][0]["centre"])
+        assert {each["centre"] for each in decision["outcome"]["candidates"]} == {
+            centre.name for centre in policy_of(world).centres
+        }
+    assert await decisions_of(world.database, "nobody") is None
+
+
+async def test_the_command_explains_an_order_and_finds_a_record_that_was_changed(world: World, kept: Kept) -> None:
+    first, second = await routed(world, 2)
+    explained = await kept("routing", "explain", first, "--json")
+    assert explained.code == 0, explained.err
+    assert "cost" in explained.json()["decisions"][0]["words"][1]
+    assert (await kept("routing", "verify")).json() == {"decisions": 2, "differing": []}
+    await execute(
+        world.database,
+        "UPDATE documents SET content = replace(convert_from(content, 'UTF8'), '\"late\":', '\"late\": ')::bytea"
+        " WHERE kind = 'routing_decision' AND order_id = (SELECT id FROM orders WHERE reference = $1)",
+        second,
+    )
+    ended = await kept("routing", "verify")
+    assert ended.code == 1
+    (differing,) = ended.json()["differing"]
+    assert (differing["reference"], differing["why"]) == (second, "the same inputs give another decision now")
+    assert (await kept("routing", "verify", first)).json()["decisions"] == 1
+    assert (await kept("routing", "explain", "nobody")).code == 1
+
+
+async def test_a_decision_under_a_policy_that_nobody_kept_is_named(world: World) -> None:
+    (reference,) = await routed(world, 1)
+    await execute(world.database, "DELETE FROM routing_policies")
+    done = await verified_since(world.database, await _long_ago(world), reference)
+    (differing,) = done["differing"]
+    assert differing["why"] == f"no policy has the SHA-256 {policy_of(world).sha256}"
+
+
+async def _long_ago(world: World) -> datetime:
+    (row,) = await fetch(world.database, "SELECT now() - interval '1 day' AS moment")
+    return row["moment"]  # type: ignore[no-any-return]  # a timestamp

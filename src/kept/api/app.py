@@ -13,7 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
-from kept.api import docs, feed, instructions, operations, posting, status, subscriptions, targets, webhooks
+from kept.api import centres, docs, feed, instructions, operations, posting, status, subscriptions, targets, webhooks
 from kept.api.intake import Intake, Source
 from kept.api.middleware import CorrelationMiddleware
 from kept.api.problems import Problem, places_of
@@ -22,6 +22,7 @@ from kept.connectors.registry import Connectors
 from kept.engine.circuit_board import CircuitBoard
 from kept.engine.streams import Streams, connect
 from kept.settings import Settings
+from kept.store.centres import CentrePauses
 from kept.store.database import Database
 from kept.store.dead_letters import DeadLetters
 from kept.store.differences import Differences
@@ -45,6 +46,7 @@ class Services:
     intake: Intake
     queries: Queries
     orders: Orders
+    centres: CentrePauses
     dead_letters: DeadLetters
     differences: Differences
     stock: StockRooms
@@ -78,6 +80,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
         intake=Intake(Inbox(database), bell, sources_of(connectors)),
         queries=Queries(database),
         orders=orders,
+        centres=CentrePauses(database),
         dead_letters=DeadLetters(database, clock),
         differences=Differences(database, orders),
         stock=StockRooms(database),
@@ -113,6 +116,7 @@ def create_app(settings: Settings, connectors: Connectors, bell: Streams, clock:
     app.include_router(status.router)
     app.include_router(instructions.router)
     app.include_router(targets.router)
+    app.include_router(centres.router)
     app.include_router(operations.router)
     app.include_router(subscriptions.router)
     app.include_router(feed.router)

@@ -6,7 +6,7 @@ import sys
 
 import typer
 
-from kept.cli import channels, data, events, reconcile, routing, servers, targets, world
+from kept.cli import centres, channels, data, events, reconcile, routing, servers, targets, world
 from kept.embedded.errors import EmbeddedError
 from kept.engine.interfaces import BellUnavailable, StoreUnavailable
 from kept.settings import SettingsError
@@ -15,6 +15,7 @@ app = typer.Typer(no_args_is_help=True, add_completion=False, help="Every order 
 servers.register(app)
 data.register(app)
 channels.register(app)
+centres.register(app)
 targets.register(app)
 events.register(app)
 reconcile.register(app)

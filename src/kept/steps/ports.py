@@ -30,6 +30,10 @@ class ReadAvailability(Protocol):
         """Pieces, by (centre, sku)."""
         ...
 
+    async def paused(self) -> dict[str, str]:
+        """Centres that nothing is planned at for now, and why."""
+        ...
+
     async def booked(self, policy: RoutingPolicy, now: datetime) -> dict[tuple[str, date], int]:
         """Pieces that leave the centres of limited capacity, by (centre, day there), from today on."""
         ...

@@ -23,6 +23,7 @@ async def route(orders: Sequence[Order], ports: Ports) -> Sequence[Outcome]:
     situation = Situation(
         now,
         available=await ports.availability.available({line.sku for d in demands for line in d.lines}),
+        paused=await ports.availability.paused(),
         booked=await ports.availability.booked(policy, now),
     )
     leaving = Leaving(policy, situation)

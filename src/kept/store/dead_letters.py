@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from kept.engine.delivery import Ring
+from kept.store.audit_log import audit
 from kept.store.database import Database
 from kept.store.ids import Ids
 
@@ -113,7 +114,7 @@ class DeadLetters:
             )
             replayed = [letter["id"] for letter in letters]
             await self._resolve(connection, replayed, f"replayed by {actor}", now)
-            await _audit(connection, now, actor, "dead_letters.replay", {"letters": replayed})
+            await audit(connection, now, actor, "dead_letters.replay", {"letters": replayed})
         return replayed, [Ring(row["id"], row["step"], row["urgency"]) for row in rows]
 
     async def _resolve(self, connection: Any, ids: Sequence[int], resolution: str, now: datetime) -> None:
@@ -124,16 +125,6 @@ class DeadLetters:
             now,
             resolution,
         )
-
-
-async def _audit(connection: Any, now: datetime, actor: str, action: str, detail: dict[str, Any]) -> None:
-    await connection.execute(
-        "INSERT INTO audit_log (at, actor, action, detail) VALUES ($1, $2, $3, $4::jsonb)",
-        now,
-        actor,
-        action,
-        orjson.dumps(detail).decode(),
-    )
 
 
 _PUT_BACK = """

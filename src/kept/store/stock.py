@@ -52,6 +52,12 @@ class StockRooms:
             )
         return {(centre, day): pieces for centre, day, pieces in rows}
 
+    async def paused(self) -> dict[str, str]:
+        """Centres that nothing is planned at for now, and why."""
+        async with self._database.connection() as connection:
+            rows = await connection.fetch("SELECT centre, by, reason FROM centre_pauses")
+        return {centre: f"paused by {by}: {reason}" for centre, by, reason in rows}
+
     async def take_snapshot(self, centre: str, snapshot: StockSnapshot) -> int:
         """Take in a centre's count; how many SKUs it changed.
 
@@ -77,7 +83,7 @@ class StockRooms:
                 _TAKE_SNAPSHOT, centre, skus, [counts[sku] for sku in skus], snapshot.as_of, snapshot.by_books
             )
             if changed or not known.issuperset(skus):
-                await connection.execute(_WAKE_ROUTING)
+                await wake_routing(connection)
         return len(changed)
 
     async def levels(self) -> list[dict[str, object]]:
@@ -88,6 +94,11 @@ class StockRooms:
                 " ORDER BY centre, sku"
             )
         return [dict(row) for row in rows]
+
+
+async def wake_routing(connection: asyncpg.Connection) -> None:
+    """Orders that wait for stock are looked at again now."""
+    await connection.execute(_WAKE_ROUTING)
 
 
 class Oversold(Exception):
@@ -194,7 +205,6 @@ UPDATE stock s SET on_hand = s.on_hand + g.delta
 FROM (SELECT centre, sku, sum(delta) AS delta FROM gone GROUP BY centre, sku) g
 WHERE s.centre = g.centre AND s.sku = g.sku
 """
-# Orders that wait for stock are looked at again when a count changed.
 _WAKE_ROUTING = """
 UPDATE deliveries SET due_at = now() WHERE id IN (
     SELECT id FROM deliveries WHERE step = 'route' AND queued_at IS NULL AND due_at > now()

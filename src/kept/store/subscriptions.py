@@ -11,9 +11,8 @@ from collections.abc import Callable, Sequence
 from datetime import datetime
 from typing import Any
 
-import orjson
-
 from kept.domain.notifying import Pause, Wanted
+from kept.store.audit_log import audit
 from kept.store.database import Database
 
 # Each costs a look at the feed and a place in every notifier.
@@ -179,13 +178,7 @@ class Subscriptions:
         return bool(found)
 
     async def _note(self, connection: Any, actor: str, action: str, identity: str, **detail: object) -> None:
-        await connection.execute(
-            "INSERT INTO audit_log (at, actor, action, detail) VALUES ($1, $2, $3, $4)",
-            self._clock(),
-            actor,
-            action,
-            orjson.dumps({"subscription": identity, **detail}).decode(),
-        )
+        await audit(connection, self._clock(), actor, action, {"subscription": identity, **detail})
 
 
 _CREATE = """

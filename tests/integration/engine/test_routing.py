@@ -6,11 +6,12 @@ from datetime import datetime
 
 from kept.domain.routing import RoutingPolicy
 from kept.processes.assembly import utc_now
+from kept.store.centres import CentrePauses
 from kept.store.routing import RoutingRecords
 from kept.store.routing_views import decisions_of, verified_since
 from tests.integration.engine.world import World
 from tests.integration.kept_command import Kept
-from tests.servers import execute, fetch
+from tests.servers import execute, fetch, until
 
 
 def policy_of(world: World) -> RoutingPolicy:
@@ -81,3 +82,28 @@ async def test_a_decision_under_a_policy_that_nobody_kept_is_named(world: World)
 async def _long_ago(world: World) -> datetime:
     (row,) = await fetch(world.database, "SELECT now() - interval '1 day' AS moment")
     return row["moment"]  # type: ignore[no-any-return]  # a timestamp
+
+
+async def test_a_paused_centre_gets_nothing_new_and_what_waited_for_it_goes_on_when_it_is_resumed(world: World) -> None:
+    pauses = CentrePauses(world.database)
+    names = [centre.name for centre in policy_of(world).centres]
+    for name in names[1:]:
+        await pauses.pause(name, "flood", "ann", utc_now())
+    await routed(world, 3)
+    (row,) = await fetch(world.database, "SELECT array_agg(DISTINCT centre) AS centres FROM parts")
+    assert row["centres"] == names[:1]
+    await pauses.pause(names[0], "flood", "ann", utc_now())
+    await world.sell(2)
+    async with world.shop.relaying():
+        world.shop.begin(world.factory)
+        await until(lambda: waiting(world))
+        (row,) = await fetch(world.database, "SELECT last_error, due_at > now() AS later FROM deliveries LIMIT 1")
+        assert row["later"]
+        assert "paused by ann: flood" in row["last_error"]
+        await pauses.resume(names[0], "ann", utc_now())
+        await world.all_complete(5)
+
+
+async def waiting(world: World) -> bool:
+    rows = await fetch(world.database, "SELECT 1 FROM deliveries WHERE step = 'route' AND last_error <> ''")
+    return len(rows) == 2

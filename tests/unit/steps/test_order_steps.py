@@ -70,6 +70,21 @@ async def test_a_batch_asks_for_stock_once_and_promises_each_piece_once() -> Non
     assert world.stock.asked == [{"SKU-1"}]
 
 
+async def test_a_paused_centre_is_left_out_and_an_order_that_only_it_has_waits() -> None:
+    world = World()
+    world.stock.pieces = {("east", "SKU-1"): 9, ("west", "SKU-1"): 9}
+    world.stock.closed = {"east": "paused by ann: flood"}
+    (routed_west,) = await route([order_after(VALIDATED, said=content(line(1, 2)))], world.ports())
+    (fact,) = facts(routed_west)
+    assert isinstance(fact, ev.OrderRouted)
+    assert [part.centre for part in fact.parts] == ["west"]
+    assert fact.ruled_out == ("east: paused by ann: flood",)
+    del world.stock.pieces["west", "SKU-1"]
+    (waits,) = await route([order_after(VALIDATED, said=content(line(1, 2)))], world.ports())
+    assert isinstance(waits, Wait)
+    assert "paused by ann: flood" in waits.reason
+
+
 async def test_an_order_that_every_centre_refused_needs_a_person() -> None:
     rejected = [*up_to_released(1), ev.PartRejected(1, "no")]
     order = evolve(booked_order(), rejected).order

@@ -137,10 +137,14 @@ class Stock:
 
     pieces: dict[tuple[str, str], int] = field(default_factory=dict)
     asked: list[set[str]] = field(default_factory=list)
+    closed: dict[str, str] = field(default_factory=dict)
 
     async def available(self, skus: Iterable[str]) -> dict[tuple[str, str], int]:
         self.asked.append(set(skus))
         return {key: pieces for key, pieces in self.pieces.items() if key[1] in self.asked[-1]}
+
+    async def paused(self) -> dict[str, str]:
+        return self.closed
 
     async def booked(self, policy: RoutingPolicy, now: datetime) -> dict[tuple[str, date], int]:
         return {}

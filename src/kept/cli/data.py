@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import getpass
 import sys
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, TypeVar
 
 import typer
 
@@ -14,6 +16,7 @@ from kept.cli.database import with_database
 from kept.cli.output import print_json, print_rows, text_of
 from kept.settings import SettingsError
 
+T = TypeVar("T")
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
@@ -32,6 +35,7 @@ def register(app: typer.Typer) -> None:
     stock = typer.Typer(no_args_is_help=True, help="Stock by centre and SKU.")
     stock.command("list")(list_stock)
     stock.command("offers")(list_offers)
+    stock.command("safety")(keep_back)
     app.add_typer(stock, name="stock")
     skus = typer.Typer(no_args_is_help=True, help="What channels' SKUs are in ours.")
     skus.command("import")(import_skus)
@@ -138,7 +142,18 @@ def list_stock(as_json: Json = False) -> None:
     from kept.store.stock import StockRooms
 
     rows = with_database(lambda database: StockRooms(database).levels())
-    print_rows(rows, ("centre", "sku", "on_hand", "reserved", "available", "as_of"), as_json)
+    print_rows(rows, ("centre", "sku", "on_hand", "reserved", "safety", "available", "as_of"), as_json)
+
+
+def keep_back(file: Annotated[Path, typer.Argument(help="CSV: centre, sku, pieces; 0 pieces keep back none.")]) -> None:
+    """Set how many pieces of a SKU a centre keeps back: they are on the shelf and promised to nobody."""
+    from kept.cli.csv_files import WrongRow, read_safety
+    from kept.processes.assembly import utc_now
+    from kept.store.stock import StockRooms
+
+    safety = _read_csv(file, read_safety, WrongRow)
+    with_database(lambda database: StockRooms(database).keep_back(safety, getpass.getuser(), utc_now()))
+    print_json({"skus": len(safety)})
 
 
 def list_offers(
@@ -156,7 +171,7 @@ def import_skus(
     account: Annotated[str, typer.Option(help="The channel account whose SKUs these are.")],
 ) -> None:
     """Add or replace mappings; orders held for one of them go on by themselves."""
-    from kept.cli.sku_files import WrongRow, read_mapping
+    from kept.cli.csv_files import WrongRow, read_mapping
     from kept.processes.remapping import import_mapping
 
     loaded = settings_module.load()
@@ -164,14 +179,19 @@ def import_skus(
         raise SettingsError(
             f"kept.toml has no channel {account!r}; it has {', '.join(sorted(loaded.business.channels))}"
         )
+    mapping = _read_csv(file, read_mapping, WrongRow)
+    going_on = with_database(lambda database: import_mapping(database, account, mapping))
+    print_json({"account": account, "skus": len(mapping), "orders_going_on": going_on})
+
+
+def _read_csv(file: Path, read: Callable[[str], T], wrong: type[Exception]) -> T:
+    """A file's content. Raises SettingsError naming what is wrong with it: half of it would be worse than none."""
     try:
-        mapping = read_mapping(file.read_text(encoding="utf-8"))
-    except (WrongRow, UnicodeDecodeError) as error:
+        return read(file.read_text(encoding="utf-8"))
+    except (wrong, UnicodeDecodeError) as error:
         raise SettingsError(f"{file}: {error}; nothing was imported") from error
     except OSError as error:
         raise SettingsError(f"{file} can't be read: {error.strerror}") from error
-    going_on = with_database(lambda database: import_mapping(database, account, mapping))
-    print_json({"account": account, "skus": len(mapping), "orders_going_on": going_on})
 
 
 def list_skus(

@@ -7,7 +7,7 @@ above what is on hand; so many workers on one SKU can't oversell it.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 
 import asyncpg
@@ -16,6 +16,7 @@ from kept.domain.lifecycle import PartState
 from kept.domain.progress import StockMove
 from kept.domain.routing import RoutingPolicy
 from kept.ports import StockSnapshot
+from kept.store.audit_log import audit
 from kept.store.database import Database
 from kept.store.plan import Change
 
@@ -30,10 +31,13 @@ class StockRooms:
         self._database = database
 
     async def available(self, skus: Iterable[str]) -> dict[Key, int]:
-        """Pieces that may still be promised, by (centre, sku), for these SKUs."""
+        """Pieces that may still be promised, by (centre, sku), for these SKUs: less than none where more is kept back
+        than there is."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT centre, sku, on_hand - reserved FROM stock WHERE sku = ANY($1::text[])", list(set(skus))
+                "SELECT centre, sku, on_hand - reserved - coalesce(k.pieces, 0) FROM stock"
+                " LEFT JOIN stock_safety k USING (centre, sku) WHERE sku = ANY($1::text[])",
+                list(set(skus)),
             )
         return {(centre, sku): free for centre, sku, free in rows}
 
@@ -86,12 +90,25 @@ class StockRooms:
                 await wake_routing(connection)
         return len(changed)
 
+    async def keep_back(self, safety: Mapping[Key, int], by: str, now: datetime) -> None:
+        """Set how many pieces are kept back, by (centre, sku); 0 for none. What is promised already stays promised."""
+        rows = sorted((centre, sku, pieces) for (centre, sku), pieces in safety.items())
+        if not rows:
+            return
+        columns = [list(column) for column in zip(*rows, strict=True)]
+        async with self._database.transaction() as connection:
+            await connection.execute(_FORGET_SAFETY, *columns[:2])
+            await connection.execute(_KEEP_BACK, *columns)
+            await audit(connection, now, by, "stock.safety", {"set": len(rows), "first": rows[:20]})
+            await wake_routing(connection)
+
     async def levels(self) -> list[dict[str, object]]:
         """Every SKU at every centre, for the status API."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT centre, sku, on_hand, reserved, on_hand - reserved AS available, as_of FROM stock"
-                " ORDER BY centre, sku"
+                "SELECT centre, sku, on_hand, reserved, coalesce(k.pieces, 0) AS safety,"
+                " greatest(0, on_hand - reserved - coalesce(k.pieces, 0)) AS available, as_of FROM stock"
+                " LEFT JOIN stock_safety k USING (centre, sku) ORDER BY centre, sku"
             )
         return [dict(row) for row in rows]
 
@@ -204,6 +221,14 @@ WITH gone AS (
 UPDATE stock s SET on_hand = s.on_hand + g.delta
 FROM (SELECT centre, sku, sum(delta) AS delta FROM gone GROUP BY centre, sku) g
 WHERE s.centre = g.centre AND s.sku = g.sku
+"""
+_FORGET_SAFETY = """
+DELETE FROM stock_safety k USING unnest($1::text[], $2::text[]) AS x(centre, sku)
+WHERE k.centre = x.centre AND k.sku = x.sku
+"""
+_KEEP_BACK = """
+INSERT INTO stock_safety (centre, sku, pieces)
+SELECT * FROM unnest($1::text[], $2::text[], $3::int[]) AS x(centre, sku, pieces) WHERE x.pieces > 0
 """
 _WAKE_ROUTING = """
 UPDATE deliveries SET due_at = now() WHERE id IN (

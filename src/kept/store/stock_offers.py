@@ -71,7 +71,8 @@ class StockOffers:
         """Pieces that may still be promised, by our SKU, over all centres."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(
-                "SELECT sku, sum(greatest(0, on_hand - reserved))::int AS free FROM stock GROUP BY sku"
+                "SELECT sku, sum(greatest(0, on_hand - reserved - coalesce(k.pieces, 0)))::int AS free FROM stock"
+                " LEFT JOIN stock_safety k USING (centre, sku) GROUP BY sku"
             )
         return {row["sku"]: row["free"] for row in rows}
 

@@ -244,3 +244,17 @@ async def test_a_wrong_kept_toml_is_named_without_its_secrets(kept: Kept, tmp_pa
     assert one_line(ended.err), ended.err
     assert says in ended.err
     assert "hunter2" not in ended.err
+
+
+async def test_pieces_are_kept_back_from_a_file_and_a_wrong_one_changes_nothing(
+    kept: Kept, driver: Driver, tmp_path: Path
+) -> None:
+    file = tmp_path / "safety.csv"
+    file.write_text("centre,sku,pieces\neast,SKU-1,7\n", encoding="utf-8")
+    assert (await kept("stock", "safety", str(file))).json() == {"skus": 1}
+    file.write_text("centre,sku,pieces\neast,SKU-1,0\neast,SKU-2,many\n", encoding="utf-8")
+    wrong = await kept("stock", "safety", str(file))
+    assert wrong.code != 0
+    assert "line 3: pieces 'many'" in wrong.err
+    levels = {(row["centre"], row["sku"]): row for row in (await kept("stock", "list", "--json")).json()}
+    assert (levels["east", "SKU-1"]["safety"], levels["east", "SKU-1"]["available"]) == (7, 93)

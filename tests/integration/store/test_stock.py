@@ -12,6 +12,7 @@ from kept.ports import StockLevel, StockSnapshot
 from kept.processes.assembly import utc_now
 from kept.store.database import Database
 from kept.store.invariants import breaches
+from kept.store.stock_offers import StockOffers
 from tests.integration.store.driving import Driver, done, later, order_of
 from tests.servers import fetch, value_of
 from tests.unit.domain import samples
@@ -131,6 +132,29 @@ async def test_available_is_what_is_not_promised(driver: Driver) -> None:
     await driver.stock_up(on_hand=10, centres=("east",))
     await driver.settle(*(await routable(driver, 1)))
     assert await driver.rooms.available(["SKU-1", "SKU-2", "unknown"]) == {("east", "SKU-1"): 8, ("east", "SKU-2"): 10}
+
+
+async def test_what_is_kept_back_is_promised_to_nobody_and_offered_to_no_channel(driver: Driver) -> None:
+    await driver.stock_up(on_hand=10, centres=("east", "west"))
+    await driver.rooms.keep_back({("east", "SKU-1"): 4, ("west", "SKU-1"): 12}, "ann", T0)
+    assert await driver.rooms.available(["SKU-1"]) == {("east", "SKU-1"): 6, ("west", "SKU-1"): -2}
+    assert (await StockOffers(driver.database).free())["SKU-1"] == 6
+    shown = {(row["centre"], row["sku"]): (row["safety"], row["available"]) for row in await driver.rooms.levels()}
+    assert (shown["east", "SKU-1"], shown["west", "SKU-1"], shown["east", "SKU-2"]) == ((4, 6), (12, 0), (0, 10))
+    await driver.rooms.keep_back({("east", "SKU-1"): 1, ("west", "SKU-1"): 0}, "ann", T0)
+    assert await driver.rooms.available(["SKU-1"]) == {("east", "SKU-1"): 9, ("west", "SKU-1"): 10}
+    sql = "SELECT actor, detail->>'set' AS set FROM audit_log WHERE action = 'stock.safety'"
+    rows = await fetch(driver.database, sql)
+    assert [(row["actor"], row["set"]) for row in rows] == [("ann", "2"), ("ann", "2")]
+
+
+async def test_an_order_that_waits_for_pieces_that_are_kept_back_goes_on_when_they_are_not(driver: Driver) -> None:
+    await driver.order(HOT)
+    await driver.advance("validate", ev.OrderValidated("C-1"))
+    await driver.settle(later(await driver.next("route"), 3600, attempts=0))
+    assert await driver.store.due(10) == []
+    await driver.rooms.keep_back({("east", "SKU-1"): 0}, "ann", T0)
+    assert [ring.step for ring in await driver.store.due(10)] == ["route"]
 
 
 # ------------------------------------------------------------------ counts

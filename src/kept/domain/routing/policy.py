@@ -103,9 +103,12 @@ class CentreProfile:
 
 @dataclass(frozen=True, slots=True)
 class Rule:
-    """Who may ship what where. It applies to lines of SKUs like one of `skus` (shell patterns), of orders of
-    `accounts` to `countries`; what is empty asks for nothing. Such lines go from `only_centres` and by `only_services`
-    alone, and never from `not_centres`."""
+    """Who may ship what where: hazardous goods that one centre may send by one service, a market that one serves.
+
+    It applies to lines of SKUs like one of `skus` (shell patterns), of orders of `accounts` to `countries`; what is
+    empty asks for nothing. Such lines go from `only_centres` and by `only_services` alone, and never from
+    `not_centres`.
+    """
 
     name: str
     skus: tuple[str, ...] = ()

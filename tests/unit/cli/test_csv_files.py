@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from kept.cli.sku_files import WrongRow, read_mapping
+from kept.cli.csv_files import WrongRow, read_mapping, read_safety
 from kept.domain.skus import Component
 
 
@@ -38,3 +38,24 @@ def test_a_wrong_row_is_named(text: str, says: str) -> None:
     with pytest.raises(WrongRow) as refused:
         read_mapping(text)
     assert says in str(refused.value)
+
+
+def test_safety_stock_is_read_by_centre_and_sku() -> None:
+    text = "centre,sku,pieces\neast,S1,3\nwest,S1,0\n"
+    assert read_safety(text) == {("east", "S1"): 3, ("west", "S1"): 0}
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("centre,sku\neast,S1\n", "line 1 lacks pieces"),
+        ("centre,sku,pieces,colour\n", "unknown colour"),
+        ("centre,sku,pieces\neast,S1,-1\n", "line 2: pieces '-1' is not a whole number from 0"),
+        ("centre,sku,pieces\neast,S1,\n", "line 2: pieces is empty"),
+        ("centre,sku,pieces\neast,S1,1\neast,S1,2\n", "line 3: 'S1' at 'east' is there twice"),
+    ],
+)
+def test_a_row_of_safety_stock_that_says_nothing_usable_is_named(text: str, words: str) -> None:
+    with pytest.raises(WrongRow) as caught:
+        read_safety(text)
+    assert words in str(caught.value)

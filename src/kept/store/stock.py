@@ -203,7 +203,7 @@ def _place(move: StockMove) -> Key:
 _BOOKED = """
 SELECT p.centre, (p.ships_at AT TIME ZONE c.zone)::date AS day, sum(l.quantity)::int
 FROM unnest($1::text[], $2::text[], $3::date[]) AS c(name, zone, today)
-JOIN parts p ON p.centre = c.name AND (p.ships_at AT TIME ZONE c.zone)::date >= c.today
+JOIN parts p ON p.centre = c.name AND p.ships_at >= c.today::timestamp AT TIME ZONE c.zone
     AND NOT p.state = ANY($4::text[])
 JOIN part_lines l USING (order_id, number)
 GROUP BY 1, 2

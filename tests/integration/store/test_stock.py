@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import datetime, time, timedelta
+from zoneinfo import ZoneInfo
 
 from kept.domain import events as ev
+from kept.domain.routing import CentreProfile, Lane, RoutingPolicy, Service
 from kept.engine.delivery import Settling
 from kept.ports import StockLevel, StockSnapshot
 from kept.processes.assembly import utc_now
@@ -146,6 +148,25 @@ async def test_what_is_kept_back_is_promised_to_nobody_and_offered_to_no_channel
     sql = "SELECT actor, detail->>'set' AS set FROM audit_log WHERE action = 'stock.safety'"
     rows = await fetch(driver.database, sql)
     assert [(row["actor"], row["set"]) for row in rows] == [("ann", "2"), ("ann", "2")]
+
+
+async def test_what_leaves_a_centre_of_limited_capacity_is_counted_by_its_own_days(driver: Driver) -> None:
+    await driver.stock_up(on_hand=100, centres=("east", "west"))
+    await driver.settle(*(await routable(driver, 3)))  # three times two pieces, from the same centre at the same time
+    (leaves,) = {row["ships_at"] for row in await fetch(driver.database, "SELECT ships_at FROM parts")}
+    kiritimati = ZoneInfo("Pacific/Kiritimati")  # 14 hours ahead: its day is not that of UTC
+    services = (Service("ground", Lane(4, 700)),)
+    limited = CentreProfile("east", "US", kiritimati, time(17), 0, frozenset(range(7)), services, capacity_pieces=9)
+    policy = RoutingPolicy("test", (limited, replace(limited, name="west")))
+    day = leaves.astimezone(kiritimati).date()
+    assert await driver.rooms.booked(policy, leaves - timedelta(days=1)) == {("east", day): 6}
+    assert await driver.rooms.booked(policy, leaves + timedelta(days=1)) == {}  # gone by
+    unlimited = RoutingPolicy("test", (replace(limited, capacity_pieces=0),))
+    assert await driver.rooms.booked(unlimited, leaves) == {}
+    order_id = await value_of(driver.database, "SELECT min(order_id) FROM parts")
+    assert isinstance(order_id, int)
+    await driver.tell(order_id, ev.CancelRequested("ann", 1))
+    assert await driver.rooms.booked(policy, leaves - timedelta(days=1)) == {("east", day): 4}
 
 
 async def test_an_order_that_waits_for_pieces_that_are_kept_back_goes_on_when_they_are_not(driver: Driver) -> None:

@@ -61,14 +61,19 @@ class RoutingRecords:
             rows = await connection.fetch(_OF_ORDER, order_id, KIND)
         return [Kept(*row) for row in rows]
 
+    async def count_since(self, moment: datetime) -> int:
+        async with self._database.connection() as connection:
+            count: int = await connection.fetchval(_COUNT_SINCE, KIND, moment)
+        return count
+
     async def since(self, moment: datetime) -> AsyncIterator[Kept]:
-        """All decisions since then, by order."""
-        after = (0, "")
+        """All decisions since then, as they were written, and those of one moment by order."""
+        after: tuple[datetime, int, str] = (moment, 0, "")
         while True:
             async with self._database.connection() as connection:
-                rows = await connection.fetch(_SINCE, KIND, moment, *after, _PAGE)
+                rows = await connection.fetch(_SINCE, KIND, *after, _PAGE)
             for order_id, *kept in rows:
-                after = order_id, kept[2]
+                after = kept[1], order_id, kept[2]
                 yield Kept(*kept)
             if len(rows) < _PAGE:
                 return
@@ -78,8 +83,9 @@ _OF_ORDER = """
 SELECT o.reference, d.created_at, d.sha256, d.content FROM documents d JOIN orders o ON o.id = d.order_id
 WHERE d.order_id = $1 AND d.part = 0 AND d.kind = $2 ORDER BY d.created_at
 """
+_COUNT_SINCE = "SELECT count(*) FROM documents WHERE part = 0 AND kind = $1 AND created_at >= $2"
 _SINCE = """
 SELECT o.id, o.reference, d.created_at, d.sha256, d.content FROM documents d JOIN orders o ON o.id = d.order_id
-WHERE d.part = 0 AND d.kind = $1 AND d.created_at >= $2 AND (d.order_id, d.sha256) > ($3, $4)
-ORDER BY d.order_id, d.sha256 LIMIT $5
+WHERE d.part = 0 AND d.kind = $1 AND (d.created_at, d.order_id, d.sha256) > ($2, $3, $4)
+ORDER BY d.created_at, d.order_id, d.sha256 LIMIT $5
 """

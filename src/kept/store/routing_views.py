@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from datetime import datetime
 from typing import Any
 
+from kept.domain.routing import RoutingPolicy
+from kept.domain.routing.backtest import Backtest, totals_of
 from kept.domain.routing.record import RecordError, read, verified
 from kept.domain.routing.words import explained
 from kept.store.database import Database
@@ -40,6 +43,27 @@ async def verified_since(database: Database, since: datetime, name: str = "") ->
         if why:
             differing.append({"reference": each.reference, "sha256": each.sha256, "why": why})
     return {"decisions": count, "differing": differing}
+
+
+async def backtested(
+    database: Database, policy: RoutingPolicy, since: datetime, tell: Callable[[int, int], None]
+) -> dict[str, Any]:
+    """Decisions since then under another policy: totals, and each that would have been another. Raises RecordError."""
+    records, again = RoutingRecords(database), Backtest(policy)
+    count, rows = await records.count_since(since), []
+    async for kept in records.since(since):
+        rows.append(again.replay(kept.reference, kept.content))
+        tell(len(rows), count)
+    totals = totals_of(rows)
+    return {
+        "policy_sha256": policy.sha256,
+        "totals": {**asdict(totals), "cost_percent": round(totals.cost_percent, 3)},
+        "changed": [
+            {"reference": row.reference, "then": asdict(row.then), "now": asdict(row.now) if row.now else None}
+            for row in rows
+            if row.changed
+        ],
+    }
 
 
 async def _chosen(database: Database, records: RoutingRecords, since: datetime, name: str) -> AsyncIterator[Kept]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
+from pathlib import Path
 
 from kept.domain.routing import RoutingPolicy
 from kept.processes.assembly import utc_now
@@ -107,3 +108,37 @@ async def test_a_paused_centre_gets_nothing_new_and_what_waited_for_it_goes_on_w
 async def waiting(world: World) -> bool:
     rows = await fetch(world.database, "SELECT 1 FROM deliveries WHERE step = 'route' AND last_error <> ''")
     return len(rows) == 2
+
+
+_OTHER = """
+[routing]
+name = "other"
+
+[centres.{name}]
+type = "rest"
+timezone = "UTC"
+cutoff = "23:00"
+working_days = [0, 1, 2, 3, 4, 5, 6]
+services = [{{ name = "ground", domestic_days = 4, base_minor = {base}, per_kg_minor = 0, international_days = 8 }}]
+address = {{ name = "One", line1 = "1 Dock Rd", city = "Newark", postal_code = "07102", country = "US" }}
+"""
+
+
+async def test_past_decisions_are_made_again_under_another_policy_and_gates_decide(
+    world: World, kept: Kept, tmp_path: Path
+) -> None:
+    await routed(world, 5)
+    path, name = tmp_path / "other.toml", policy_of(world).centres[0].name
+    for base, gate, code in ((1, "0", 0), (100_000, "5.5", 1)):
+        path.write_text(_OTHER.format(name=name, base=base), encoding="utf-8")
+        ended = await kept("routing", "backtest", "--policy", str(path), "--cost-percent-max", gate)
+        assert ended.code == code, ended.err
+        found = ended.json()
+        assert found["totals"]["decisions"] == 5
+        assert found["totals"]["unfilled_now"] == 0
+        assert (found["totals"]["cost_percent"] > 0) is bool(code)
+        assert bool(found["gates_missed"]) is bool(code)
+        assert (await kept("routing", "backtest", "--policy", str(path))).json()["totals"] == found["totals"]
+    path.write_text("[routing]\nname = 'empty'\n", encoding="utf-8")
+    ended = await kept("routing", "backtest", "--policy", str(path), "--unfilled-max", "4")
+    assert (ended.code, ended.json()["gates_missed"]) == (1, ["unfilled is 5, the gate is 4"])

@@ -92,7 +92,7 @@ def verified(content: bytes, policy_of: Callable[[str], RoutingPolicy]) -> Verdi
     if record["version"] != VERSION:
         raise RecordError(f"the record is of version {record['version']}, this is {VERSION}")
     policy = policy_of(record["policy_sha256"])
-    demand, situation = _inputs(record["inputs"])
+    demand, situation = demand_and_situation(record)
     inputs = inputs_of(demand, situation, policy)
     again = plan(demand, situation, policy)
     made = recorded(inputs, policy, again).content if isinstance(again, Plan) else b"no plan"
@@ -122,7 +122,9 @@ def policy_from(content: bytes) -> RoutingPolicy:
     return policy
 
 
-def _inputs(told: Mapping[str, Any]) -> tuple[Demand, Situation]:
+def demand_and_situation(record: Mapping[str, Any]) -> tuple[Demand, Situation]:
+    """What a record was decided on. Raises RecordError."""
+    told = record["inputs"]
     try:
         demand = msgspec.convert(told["demand"], Demand, strict=False)
         situation = msgspec.convert({**told, "available": {}, "booked": {}}, Situation)

@@ -12,6 +12,7 @@ import orjson
 from kept.domain.events import PartLabelled
 from kept.engine.delivery import Advance, EffectResult, Settling
 from kept.store.loading import encode_content
+from kept.store.packing import packed
 from kept.store.plan import Change, order_id_of
 
 
@@ -105,7 +106,15 @@ async def append_documents(connection: asyncpg.Connection, changes: Sequence[Cha
         order_id = change.evolution.order.id
         part = getattr(change.settling.subject, "number", 0)
         rows.extend(
-            (document.sha256, order_id, part, document.kind, document.media_type, document.content, now)
+            (
+                document.sha256,
+                order_id,
+                part,
+                document.kind,
+                document.media_type,
+                *packed(document.media_type, document.content),
+                now,
+            )
             for document in settlement.documents
         )
         cartons.extend(
@@ -113,7 +122,7 @@ async def append_documents(connection: asyncpg.Connection, changes: Sequence[Cha
             for entry in change.evolution.entries
             if isinstance(entry.event, PartLabelled)
         )
-    names = ("sha256", "order_id", "part", "kind", "media_type", "content", "created_at")
+    names = ("sha256", "order_id", "part", "kind", "media_type", "content", "packed", "created_at")
     await copy(connection, "documents", names, rows)
     await copy(connection, "cartons", ("sscc", "order_id", "part"), cartons)
 

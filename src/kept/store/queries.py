@@ -12,6 +12,7 @@ import orjson
 from kept.domain.holds import ENDED_BY_OTHERS
 from kept.domain.lifecycle import TERMINAL, OrderState
 from kept.store.database import Database
+from kept.store.packing import unpacked
 
 _BOOK_AGAIN_AFTER = timedelta(minutes=5)
 _WAITING = [OrderState.HELD.value, OrderState.PENDING.value]
@@ -169,9 +170,9 @@ class Queries:
         """A document's media type and content."""
         async with self._database.connection() as connection:
             row = await connection.fetchrow(
-                "SELECT media_type, content FROM documents WHERE sha256 = $1 LIMIT 1", sha256
+                "SELECT media_type, content, packed FROM documents WHERE sha256 = $1 LIMIT 1", sha256
             )
-        return (row["media_type"], row["content"]) if row is not None else None
+        return (row["media_type"], unpacked(row["content"], row["packed"])) if row is not None else None
 
     async def counts(self) -> Mapping[str, Any]:
         """Where everything stands, for the live view and the metrics."""

@@ -10,6 +10,7 @@ from kept.domain.routing import RoutingPolicy
 from kept.domain.routing.policy import canonical
 from kept.domain.routing.record import KIND, RecordError, policy_from
 from kept.store.database import Database
+from kept.store.packing import unpacked
 
 _PAGE = 500
 
@@ -59,7 +60,7 @@ class RoutingRecords:
         """An order's decisions, the first one first: it is routed again after a rejection, a short pick, an edit."""
         async with self._database.connection() as connection:
             rows = await connection.fetch(_OF_ORDER, order_id, KIND)
-        return [Kept(*row) for row in rows]
+        return [_kept(*row) for row in rows]
 
     async def count_since(self, moment: datetime) -> int:
         async with self._database.connection() as connection:
@@ -72,20 +73,27 @@ class RoutingRecords:
         while True:
             async with self._database.connection() as connection:
                 rows = await connection.fetch(_SINCE, KIND, *after, _PAGE)
-            for order_id, *kept in rows:
-                after = kept[1], order_id, kept[2]
-                yield Kept(*kept)
+            for order_id, *row in rows:
+                kept = _kept(*row)
+                after = kept.at, order_id, kept.sha256
+                yield kept
             if len(rows) < _PAGE:
                 return
 
 
+def _kept(reference: str, at: datetime, sha256: str, content: bytes, is_packed: bool) -> Kept:
+    return Kept(reference, at, sha256, unpacked(content, is_packed))
+
+
 _OF_ORDER = """
-SELECT o.reference, d.created_at, d.sha256, d.content FROM documents d JOIN orders o ON o.id = d.order_id
+SELECT o.reference, d.created_at, d.sha256, d.content, d.packed
+FROM documents d JOIN orders o ON o.id = d.order_id
 WHERE d.order_id = $1 AND d.part = 0 AND d.kind = $2 ORDER BY d.created_at
 """
 _COUNT_SINCE = "SELECT count(*) FROM documents WHERE part = 0 AND kind = $1 AND created_at >= $2"
 _SINCE = """
-SELECT o.id, o.reference, d.created_at, d.sha256, d.content FROM documents d JOIN orders o ON o.id = d.order_id
+SELECT o.id, o.reference, d.created_at, d.sha256, d.content, d.packed
+FROM documents d JOIN orders o ON o.id = d.order_id
 WHERE d.part = 0 AND d.kind = $1 AND (d.created_at, d.order_id, d.sha256) > ($2, $3, $4)
 ORDER BY d.created_at, d.order_id, d.sha256 LIMIT $5
 """

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime
+from hashlib import sha256
 from pathlib import Path
 
 from kept.domain.routing import RoutingPolicy
 from kept.processes.assembly import utc_now
 from kept.store.centres import CentrePauses
+from kept.store.queries import Queries
 from kept.store.routing import RoutingRecords
 from kept.store.routing_views import decisions_of, verified_since
 from tests.integration.engine.world import World
 from tests.integration.kept_command import Kept
-from tests.servers import execute, fetch, until
+from tests.servers import execute, fetch, until, value_of
 
 
 def policy_of(world: World) -> RoutingPolicy:
@@ -44,6 +46,9 @@ async def test_each_decision_is_kept_and_is_the_same_when_it_is_made_again(world
             reference,
         )
         assert (fact["decision"], fact["policy"]) == (decision["sha256"], policy_of(world).sha256)
+        told = await Queries(world.database).document(decision["sha256"])
+        assert told is not None
+        assert (told[0], sha256(told[1]).hexdigest()) == ("application/json", decision["sha256"])
         assert decision["policy"] == policy_of(world).name
         assert decision["words"][0].startswith(decision["outcome"]["parts"][0]["centre"])
         assert {each["centre"] for each in decision["outcome"]["candidates"]} == {
@@ -58,11 +63,14 @@ async def test_the_command_explains_an_order_and_finds_a_record_that_was_changed
     assert explained.code == 0, explained.err
     assert "cost" in explained.json()["decisions"][0]["words"][1]
     assert (await kept("routing", "verify")).json() == {"decisions": 2, "differing": []}
+    order_id = await value_of(world.database, "SELECT id FROM orders WHERE reference = $1", second)
+    assert isinstance(order_id, int)
+    (record,) = await RoutingRecords(world.database).of_order(order_id)
     await execute(
         world.database,
-        "UPDATE documents SET content = replace(convert_from(content, 'UTF8'), '\"late\":', '\"late\": ')::bytea"
-        " WHERE kind = 'routing_decision' AND order_id = (SELECT id FROM orders WHERE reference = $1)",
-        second,
+        "UPDATE documents SET content = $2, packed = false WHERE kind = 'routing_decision' AND order_id = $1",
+        order_id,
+        record.content.replace(b'"late":', b'"late": '),
     )
     ended = await kept("routing", "verify")
     assert ended.code == 1

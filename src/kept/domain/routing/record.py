@@ -14,6 +14,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 import msgspec
+import orjson
 
 from kept.domain.routing.demand import Demand, Situation
 from kept.domain.routing.policy import RoutingPolicy, canonical
@@ -66,7 +67,7 @@ def recorded(inputs: Mapping[str, Any], policy: RoutingPolicy, decision: Plan) -
     content = {
         "version": VERSION,
         "policy_sha256": policy.sha256,
-        "inputs": inputs,
+        "inputs": orjson.Fragment(told),
         "inputs_sha256": hashlib.sha256(told).hexdigest(),
         "outcome": outcome_of(decision),
     }

@@ -6,6 +6,7 @@ Pure and deterministic: the same demand, situation and policy give the same plan
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cached_property
 
 from kept.domain.events import PlannedLine, PlannedPart
 from kept.domain.routing.demand import Candidate, Costs, Demand, Flip, NoPlan, RuledOut, Situation, words_of
@@ -47,15 +48,15 @@ class Plan:
         """Whether no centres can keep the promise together, and late ones were taken."""
         return not all(offer.keeps for offer in self._best.offers)
 
-    @property
+    @cached_property
     def parts(self) -> tuple[PlannedPart, ...]:
         return parts_of(self._asked, self._best)
 
-    @property
+    @cached_property
     def costs(self) -> Costs:
         return costs_of(self._best, self._worth, self._asked.policy.split_minor)
 
-    @property
+    @cached_property
     def candidates(self) -> tuple[Candidate, ...]:
         return candidates_of(self._asked, self._offers, self._out, self._stock, self._worth)
 
